@@ -1,0 +1,82 @@
+"""What the API needs of a node. `actors/gateway.py` gives it; tests give another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from taskqueue.core.events import Update
+from taskqueue.core.submission import Submission
+from taskqueue.core.task import Task
+from taskqueue.core.views import (
+    ClusterStatus,
+    DeadCount,
+    Filter,
+    HandlerView,
+    Health,
+    NodeView,
+    Page,
+    QueueStats,
+    Receipt,
+)
+
+
+class Gateway(Protocol):
+    """A node, as the API sees it. Every method may be called by any thread, blocks for a bounded time, and raises
+    `Unavailable` where the node's actors or its store do not answer in that time."""
+
+    def submit(self, submissions: Sequence[Submission], *, atomic: bool = False) -> list[Receipt]:
+        """Store tasks; one receipt each, in order. What is wrong with one is in its receipt (`InvalidInput` with paths
+        that begin at the task's own `$`, `Conflict`, `QueueFull`, `TooLarge`, `Unavailable`). `atomic`: all or none; the
+        receipts of the innocent ones then hold a `Conflict`, too."""
+
+    def get(self, task_id: str) -> Task:
+        """Raises NotFound."""
+
+    def wait(self, task_id: str, seconds: float) -> Task:
+        """The task as soon as it is terminal, or as it is after `seconds`; at once where too many wait. Raises NotFound."""
+
+    def find(self, filter: Filter, limit: int, cursor: str | None) -> Page:
+        """Raises InvalidInput with path `?cursor` for a cursor that no page gave."""
+
+    def dead(self) -> list[DeadCount]:
+        """Dead letters by handler and cause."""
+
+    def update(self, change: Update) -> Task:
+        """Raises NotFound, Conflict."""
+
+    def act(self, action: str, task_id: str) -> Task | None:
+        """`cancel`, `retry`, `replay`, `delete` one task (None: deleted). Raises NotFound, Conflict."""
+
+    def bulk(self, action: str, filter: Filter, ids: Sequence[str] | None, *, dry_run: bool) -> int:
+        """The same for all that match the filter (and are among `ids`, if given) and whose state allows it; how many."""
+
+    def queues(self) -> list[QueueStats]:
+        """Every queue that holds a task, is served or is paused."""
+
+    def pause(self, queue: str) -> None:
+        """Durable, for all nodes."""
+
+    def resume(self, queue: str) -> None:
+        """Durable, for all nodes."""
+
+    def purge(self, queue: str) -> int:
+        """Cancel all that waits in the queue; how many."""
+
+    def handlers(self) -> list[HandlerView]:
+        """What live nodes declare."""
+
+    def status(self) -> ClusterStatus:
+        """The deployment in one look."""
+
+    def nodes(self) -> list[NodeView]:
+        """Every member, those that died within the last hour included."""
+
+    def drain(self, node: str, on: bool) -> None:
+        """Raises NotFound where no live node has that name."""
+
+    def alive(self) -> Health:
+        """Is this process worth keeping?"""
+
+    def ready(self) -> Health:
+        """Does this node take work now?"""
