@@ -1,0 +1,26 @@
+"""Values for tests, complete where nobody cares and named where the test does."""
+
+from __future__ import annotations
+
+from typing import Any
+from zlib import crc32
+
+from taskqueue.core.clock import SECOND
+from taskqueue.core.task import Draft
+
+
+def draft(id: str = "t1", **changes: Any) -> Draft:
+    """A draft of an `echo` task in the queue `default`."""
+    payload = changes.pop("payload", b'{"a":1}')
+    fields: dict[str, Any] = {
+        "id": id,
+        "handler": "echo",
+        "queue": "default",
+        "payload": payload,
+        "checksum": crc32(payload),
+        "digest": b"digest-of-" + id.encode(),
+        "priority": 4,
+        "timeout": 30 * SECOND,
+        "retries": 3,
+    }
+    return Draft(**{**fields, **changes})
