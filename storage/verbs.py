@@ -8,9 +8,22 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from taskqueue.core.clock import HOUR
 from taskqueue.core.events import Code
 from taskqueue.core.task import Draft, Status, Task
 from taskqueue.core.views import Declaration
+
+KEY_LIFETIME = 24 * HOUR
+"""How long an idempotency key answers for the first submit that used it."""
+
+MEMBER_MEMORY = 1 * HOUR
+"""How long a member that is fenced or has left is remembered."""
+
+PROMOTED_PER_CLAIM = 100
+"""How many due tasks a claim promotes at most before it takes any."""
+
+EXAMINED_PER_PAGE = 1_000
+"""How many entries of an index one page of `find` looks at."""
 
 
 class Answer(Struct, frozen=True):
