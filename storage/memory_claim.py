@@ -1,0 +1,85 @@
+"""How the memory backend hands out tasks.
+
+State: none of its own; it works on the table, the members and the paused queues of one `MemoryStore`, which locks.
+"""
+
+from __future__ import annotations
+
+from heapq import heapify, heappop, heapreplace
+from zlib import crc32
+
+from storage import verbs as v
+from storage.memory_members import Members, Seat
+from storage.memory_table import DELAYED, Table
+from taskqueue.core import events as ev
+from taskqueue.core.task import Place, Task
+
+
+class Claims:
+    """The verb `claim`."""
+
+    def __init__(self, table: Table, members: Members, paused: set[str]) -> None:
+        self._table = table
+        self._members = members
+        self._paused = paused
+
+    def claim(self, verb: v.Claim, now: int) -> v.Claimed:
+        """Take what fits into the groups, or answer again what this very claim took."""
+        seat = self._members.live(verb.owner)
+        if seat is None:
+            return v.Claimed(ev.Code.FENCED)
+        if verb.request < seat.request:
+            return v.Claimed(ev.Code.REFUSED)
+        if verb.request == seat.request:
+            tasks = self._taken_before(verb)
+        else:
+            seat.request = verb.request
+            if not seat.member.draining:
+                self._table.promote(v.PROMOTED_PER_CLAIM, now)
+            tasks = tuple(() if seat.member.draining else self._take(group, seat, now) for group in verb.groups)
+        return v.Claimed(ev.Code.OK, tasks, self._table.head(DELAYED), self._solo_since(verb.groups))
+
+    def _solo_since(self, groups: tuple[v.Group, ...]) -> int | None:
+        """Since when the longest waiting suspect of the groups' lanes could run."""
+        lanes = (lane for g in groups for lane in self._table.lanes(Place.SOLO, g.handlers, g.queues, self._paused))
+        return min((self._table.tasks[key[1]].due_at for lane in lanes for key in lane), default=None)
+
+    def _take(self, group: v.Group, seat: Seat, now: int) -> tuple[Task, ...]:
+        """Up to `group.n` tasks of its lanes, lowest rank first. What is over or damaged is given up on the way."""
+        where = Place.SOLO if group.solo else Place.READY
+        heap = [(lane[0], lane) for lane in self._table.lanes(where, group.handlers, group.queues, self._paused)]
+        heapify(heap)
+        taken: list[Task] = []
+        while heap and len(taken) < group.n:
+            (_, task_id), lane = heap[0]
+            task = self._table.tasks[task_id]
+            if task.expires_at is not None and task.expires_at <= now:
+                self._table.move(task, ev.Expire(id=task_id), now)
+            elif crc32(task.payload) != task.checksum:
+                self._table.move(task, ev.Corrupt(id=task_id), now)
+            else:
+                member = seat.member
+                event = ev.Taken(id=task_id, owner=member.owner, node=member.node, request=seat.request)
+                after = self._table.move(task, event, now)
+                assert after is not None  # only delete and prune end in nothing
+                taken.append(after)
+            if lane:
+                heapreplace(heap, (lane[0], lane))
+            else:
+                heappop(heap)
+        return tuple(taken)
+
+    def _taken_before(self, verb: v.Claim) -> tuple[tuple[Task, ...], ...]:
+        """What claim `verb.request` took and its owner still holds, each task in the first group that it fits into."""
+        groups: list[list[Task]] = [[] for _ in verb.groups]
+        for task in sorted(self._table.held(verb.owner), key=self._table.rank):
+            if task.request == verb.request and groups:
+                fitting = (n for n, group in enumerate(verb.groups) if _fits(task, group, len(groups[n])))
+                groups[next(fitting, 0)].append(task)
+        return tuple(map(tuple, groups))
+
+
+def _fits(task: Task, group: v.Group, filled: int) -> bool:
+    """Might `group`, which has `filled` tasks so far, have taken it?"""
+    queue = group.queues == ("*",) or task.queue in group.queues
+    return queue and task.handler in group.handlers and task.solo is group.solo and filled < group.n
