@@ -21,6 +21,13 @@ class InvalidInput(TaskqueueError):
         self.errors = tuple(errors)
 
 
+class Malformed(InvalidInput):
+    """What was sent is not even JSON, or nests too deep."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__([("$", message)])
+
+
 class TooLarge(TaskqueueError):
     """A payload or a body is over its limit."""
 
@@ -31,6 +38,10 @@ class NotFound(TaskqueueError):
 
 class Conflict(TaskqueueError):
     """The thing exists, but its present state (or its present content) does not allow this."""
+
+
+class Bystander(Conflict):
+    """Nothing is wrong with this one: it was not stored because another of its atomic batch was refused."""
 
 
 class QueueFull(TaskqueueError):

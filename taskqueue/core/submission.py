@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+from hashlib import blake2b
+from typing import Any
+from zlib import crc32
+
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from taskqueue.core import fields
+from taskqueue.core.config import Config
+from taskqueue.core.errors import InvalidInput, Malformed, TooLarge
+from taskqueue.core.names import read_key, read_name, read_task_id
+from taskqueue.core.strictjson import NESTING, canonical, decode, decoder
+from taskqueue.core.task import PRIORITIES, Draft
+from taskqueue.core.times import parse_span
+from taskqueue.core.views import Declaration
+
+DEFAULT_HANDLER = "echo"
+DEFAULT_QUEUE = "default"
+KEY_HEADER = "Idempotency-Key"
 
 
 class Parameters(Struct, frozen=True, kw_only=True):
@@ -28,3 +45,121 @@ class Submission(Struct, frozen=True, kw_only=True):
     parameters: Parameters
     digest: bytes
     id: str | None = None
+
+
+class _Body(Struct, forbid_unknown_fields=True):
+    """The outer shape; what is inside is read field by field."""
+
+    handler: Any = DEFAULT_HANDLER
+    payload: Raw | UnsetType = UNSET
+    parameters: Any = UNSET
+    id: Any = UNSET
+
+
+_BODY = decoder(_Body)
+_PARAMETERS: dict[str, tuple[str, fields.Reader]] = {
+    "priority": ("priority", fields.read_priority),
+    "timeout": ("timeout", fields.read_timeout),
+    "queue": ("queue", read_name),
+    "retries": ("retries", fields.read_retries),
+    "delay": ("delay", parse_span),
+    "runAt": ("run_at", fields.read_time),
+    "expiresAt": ("expires_at", fields.read_time),
+    "tags": ("tags", fields.read_tags),
+    "idempotencyKey": ("idempotency_key", read_key),
+    "keepResult": ("keep_result", fields.read_bool),
+}
+
+
+def parse_submission(body: bytes | Raw, *, max_payload: int, header_key: str | None = None) -> Submission:
+    """Check one task as it came in. `header_key` is the value of the Idempotency-Key header.
+
+    Raises:
+        Malformed: it is no JSON, or its payload nests deeper than 32 levels.
+        InvalidInput: it has another shape; all that is wrong is told, by path.
+        TooLarge: the payload is longer than `max_payload` bytes.
+    """
+    outer: _Body = decode(bytes(body), _BODY, levels=NESTING + 1)
+    problems: fields.Problems = []
+    handler, task_id = outer.handler, None
+    try:
+        read_name(handler)
+    except ValueError as error:
+        problems.append(("$.handler", str(error)))
+    try:
+        task_id = None if outer.id is UNSET else read_task_id(outer.id)
+    except ValueError as error:
+        problems.append(("$.id", str(error)))
+    value, payload = None, b""
+    if outer.payload is UNSET:
+        problems.append(("$.payload", "required"))
+    else:
+        payload = bytes(outer.payload)
+        if len(payload) > max_payload:
+            raise TooLarge(f"the payload has {len(payload):,} bytes; at most {max_payload:,} are taken")
+        try:
+            value = decode(payload)
+        except Malformed:
+            raise
+        except InvalidInput as error:
+            problems.extend(("$.payload" + path[1:], message) for path, message in error.errors)
+    sent: dict[str, Any] = {} if outer.parameters is UNSET else outer.parameters
+    parameters = _read_parameters(sent, header_key, problems)
+    if problems:
+        raise InvalidInput(problems)
+    # The key says that two bodies should be the same; it is not part of what is compared. `id` neither.
+    sent.pop("idempotencyKey", None)
+    digest = blake2b(canonical((handler, value, sent)), digest_size=16).digest()
+    return Submission(handler=handler, payload=payload, parameters=parameters, digest=digest, id=task_id)
+
+
+def _read_parameters(sent: object, header_key: str | None, problems: fields.Problems) -> Parameters:
+    """The parameters; what is wrong with them is added to `problems`."""
+    try:
+        values = fields.read_object(sent, _PARAMETERS, "$.parameters")
+    except InvalidInput as error:
+        problems.extend(error.errors)
+        return Parameters()
+    if "delay" in values and "run_at" in values:
+        problems.append(("$.parameters.delay", "give either delay or runAt"))
+    if header_key is not None:
+        try:
+            key = read_key(header_key)
+        except ValueError as error:
+            problems.append((KEY_HEADER, str(error)))
+        else:
+            if values.setdefault("idempotency_key", key) != key:
+                problems.append(("$.parameters.idempotencyKey", f"differs from the {KEY_HEADER} header"))
+    return Parameters(**values)
+
+
+_UNDECLARED = Declaration(name="")
+
+
+def fill(submission: Submission, id: str, declaration: Declaration | None, config: Config) -> Draft:
+    """The draft of a submission: what the task does not say, its handler's declaration says, else the configuration."""
+    said, declared = submission.parameters, declaration or _UNDECLARED
+    return Draft(
+        id=id,
+        handler=submission.handler,
+        queue=said.queue or declared.queue or DEFAULT_QUEUE,
+        payload=submission.payload,
+        checksum=crc32(submission.payload),
+        digest=submission.digest,
+        priority=_first(said.priority, declared.priority, PRIORITIES["normal"]),
+        timeout=_first(said.timeout, declared.timeout, config.task_timeout),
+        retries=_first(said.retries, declared.retries, config.retry_count),
+        keep_result=_first(said.keep_result, declared.keep_result, True),
+        tags=said.tags,
+        delay=said.delay or 0,
+        run_at=said.run_at,
+        expires_at=said.expires_at,
+        key=said.idempotency_key,
+    )
+
+
+def _first(said: Any, declared: Any, default: Any) -> Any:
+    """The first that says something; 0 and False do."""
+    if said is not None:
+        return said
+    return default if declared is None else declared

@@ -42,11 +42,13 @@ def parse_span(value: object) -> int:
 
 
 def format_span(span: int) -> str:
-    """The shortest exact form down to a millisecond: `format_span(90 * SECOND) == "90s"`."""
+    """The shortest exact form: `format_span(90 * SECOND) == "90s"`, and `parse_span` reads it back."""
     for unit, size in (("d", DAY), ("h", HOUR), ("m", MINUTE), ("s", SECOND)):
         if span and span % size == 0 and (unit in "ds" or span // size < 100):
             return f"{span // size}{unit}"
-    return f"{span // MILLISECOND}ms" if span else "0s"
+    if not span:
+        return "0s"
+    return f"{span / MILLISECOND:.3f}".rstrip("0").rstrip(".") + "ms"
 
 
 def parse_time(text: str) -> int:
@@ -61,10 +63,7 @@ def parse_time(text: str) -> int:
         moment = datetime.fromisoformat(text.upper())
     except ValueError as error:
         raise ValueError(f"no such time: {error}") from None
-    try:
-        micros = (moment - _EPOCH) // timedelta(microseconds=1)
-    except OverflowError:
-        raise ValueError("expected a time between 1970 and 9999") from None
+    micros = (moment - _EPOCH) // timedelta(microseconds=1)
     if not _EARLIEST <= micros <= _LATEST:
         raise ValueError("expected a time between 1970 and 9999")
     return micros

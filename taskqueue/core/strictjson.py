@@ -1,0 +1,100 @@
+"""JSON from strangers: what is refused before anybody looks at its meaning, and when two texts mean the same.
+
+Refused as malformed: what RFC 8259 does not allow (NaN, Infinity), text that is not UTF-8, half a surrogate pair, and
+nesting deeper than `NESTING` levels, which is counted before the text is parsed.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+from taskqueue.core.errors import InvalidInput, Malformed
+
+NESTING = 32
+
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+_BRACKETS = bytes.maketrans(b"[{]}", b"(())")
+_OTHERS = bytes(set(range(256)) - set(b"[{]}"))
+_PLACED = re.compile(r"(.*?)(?: - at `(\$.*)`)?", re.DOTALL)
+_UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
+
+
+def too_deep(text: bytes, levels: int = NESTING) -> bool:
+    """Do brackets nest deeper than `levels`? Says nothing of a text that is no JSON."""
+    if text.count(b"[") + text.count(b"{") <= levels:
+        return False
+    rest = _STRING.sub(b"", text).translate(_BRACKETS, _OTHERS)
+    for _ in range(levels):
+        # Each pass takes away exactly the innermost level.
+        shorter = rest.replace(b"()", b"")
+        if len(shorter) == len(rest):
+            break
+        rest = shorter
+    return b"(" in rest
+
+
+def _number(text: str) -> int | float:
+    """A float, as an int where it is one, since JSON knows only numbers: 5.0 is 5."""
+    number = float(text)
+    if number.is_integer():
+        return int(number)
+    if number in (float("inf"), float("-inf")):
+        raise ValueError("number out of range")
+    return number
+
+
+def decoder(type: Any = Any) -> msgspec.json.Decoder[Any]:
+    """A decoder that reads 5.0 as 5 and knows no infinity; use it through `decode`."""
+    return msgspec.json.Decoder(type, float_hook=_number)
+
+
+_ANY = decoder()
+
+
+def decode(text: bytes, using: msgspec.json.Decoder[Any] = _ANY, *, levels: int = NESTING) -> Any:
+    """The value of a JSON text.
+
+    Raises:
+        Malformed: it is no JSON, or nests too deep.
+        InvalidInput: it is JSON of another shape than the decoder's type; paths begin at `$`.
+    """
+    if too_deep(text, levels):
+        raise Malformed(f"nested deeper than {NESTING} levels")
+    try:
+        return using.decode(text)
+    except msgspec.ValidationError as error:
+        raise InvalidInput([_placed(str(error))]) from None
+    except msgspec.DecodeError as error:
+        raise Malformed(f"not JSON: {error}") from None
+    except UnicodeDecodeError:
+        raise Malformed("not UTF-8") from None
+    except RecursionError:
+        # Brackets inside a part that is only skimmed: such parts are counted one by one later.
+        raise Malformed(f"nested deeper than {NESTING} levels") from None
+
+
+def _placed(message: str) -> tuple[str, str]:
+    """msgspec's message as a path and a sentence."""
+    match = _PLACED.fullmatch(message)
+    assert match is not None
+    text, path = match[1], match[2] or "$"
+    unknown = _UNKNOWN.fullmatch(text)
+    if unknown:
+        return member(path, unknown[1]), "unknown field"
+    return path, text[0].lower() + text[1:]
+
+
+def member(path: str, name: str) -> str:
+    """The path of a member; names that strangers made up are cut short."""
+    return f"{path}.{name if len(name) <= 64 else name[:64] + '…'}"
+
+
+_canonical = msgspec.json.Encoder(order="deterministic").encode
+
+
+def canonical(value: Any) -> bytes:
+    """The same bytes for equal values that `decode` gave: keys sorted, no white space, no integral floats."""
+    return _canonical(value)
