@@ -18,6 +18,7 @@ from taskqueue.core.config import Config
 from taskqueue.core.errors import ConfigError
 from taskqueue.core.kinds import Wrong, nearest, show_span
 from taskqueue.core.options import OPTIONS, show
+from taskqueue.core.text import one_line
 
 PREFIX = "TASKQUEUE_"
 DEFAULT_FILE = "config.json"
@@ -80,11 +81,6 @@ def load(argv: Sequence[str], environ: Mapping[str, str], read_file: ReadFile) -
 def render(config: Config) -> str:
     """The whole configuration as JSON in the keys of `config.json`: what `--print-config` prints."""
     return json.dumps(show(config), indent=2, ensure_ascii=False)
-
-
-def one_line(text: str) -> str:
-    """The text with everything that is not printable (line breaks, lone surrogates) escaped."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def variable(key: str) -> str:
