@@ -6,7 +6,7 @@ A reader takes a JSON value and gives ours. It raises ValueError with one senten
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -17,34 +17,40 @@ from taskqueue.core.task import PRIORITIES
 from taskqueue.core.times import parse_span, parse_time
 
 Reader = Callable[[Any], Any]
+Readers = Mapping[str, tuple[str, Reader]]
 Problems = list[tuple[str, str]]
 Kind = TypeVar("Kind", bound=StrEnum)
 
 MOST_RETRIES = 1_000
 MOST_TAGS = 20
+MOST_PROBLEMS = 50
 
 
-def read_object(given: object, readers: Mapping[str, tuple[str, Reader]], path: str = "$") -> dict[str, Any]:
+def read_object(given: object, readers: Readers, prefix: str = "$.", *, required: Sequence[str] = ()) -> dict[str, Any]:
     """What the readers made of the fields, under our names (`{"runAt": ("run_at", read_time)}`).
 
+    `prefix` stands before each field's name in a path.
+
     Raises:
-        InvalidInput: something is wrong with at least one field; all of them are told.
+        InvalidInput: something is wrong with at least one field; all are told, up to `MOST_PROBLEMS`.
     """
     if not isinstance(given, dict):
-        raise InvalidInput([(path, "expected an object")])
+        raise InvalidInput([(prefix[:-1], "expected an object")])
     values: dict[str, Any] = {}
-    problems: Problems = []
+    problems: Problems = [(prefix + name, "required") for name in required if name not in given]
     for name, value in given.items():
+        if len(problems) >= MOST_PROBLEMS:
+            break
         known = readers.get(name)
         if known is None:
-            problems.append((member(path, name), f"unknown field; known are {', '.join(readers)}"))
+            problems.append((member(prefix, name), f"unknown field; known are {', '.join(readers)}"))
             continue
         try:
             values[known[0]] = known[1](value)
         except ValueError as error:
-            problems.append((member(path, name), str(error)))
+            problems.append((member(prefix, name), str(error)))
         except InvalidInput as error:
-            problems.extend((member(path, name) + inner, message) for inner, message in error.errors)
+            problems.extend((member(prefix, name) + inner, message) for inner, message in error.errors)
     if problems:
         raise InvalidInput(problems)
     return values
@@ -59,6 +65,8 @@ def read_list(value: object, reader: Reader, most: int) -> tuple[Any, ...]:
     items = []
     problems: Problems = []
     for index, item in enumerate(value):
+        if len(problems) >= MOST_PROBLEMS:
+            break
         try:
             items.append(reader(item))
         except ValueError as error:

@@ -19,7 +19,7 @@ _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _BRACKETS = bytes.maketrans(b"[{]}", b"(())")
 _OTHERS = bytes(set(range(256)) - set(b"[{]}"))
 _PLACED = re.compile(r"(.*?)(?: - at `(\$.*)`)?", re.DOTALL)
-_UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
+_FIELD = re.compile(r"Object (contains unknown|missing required) field `(.*)`", re.DOTALL)
 
 
 def too_deep(text: bytes, levels: int = NESTING) -> bool:
@@ -81,15 +81,15 @@ def _placed(message: str) -> tuple[str, str]:
     match = _PLACED.fullmatch(message)
     assert match is not None
     text, path = match[1], match[2] or "$"
-    unknown = _UNKNOWN.fullmatch(text)
-    if unknown:
-        return member(path, unknown[1]), "unknown field"
+    field = _FIELD.fullmatch(text)
+    if field:
+        return member(path + ".", field[2]), "unknown field" if field[1] == "contains unknown" else "required"
     return path, text[0].lower() + text[1:]
 
 
-def member(path: str, name: str) -> str:
+def member(prefix: str, name: str) -> str:
     """The path of a member; names that strangers made up are cut short."""
-    return f"{path}.{name if len(name) <= 64 else name[:64] + '…'}"
+    return prefix + (name if len(name) <= 64 else name[:64] + "…")
 
 
 _canonical = msgspec.json.Encoder(order="deterministic").encode

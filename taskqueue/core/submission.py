@@ -116,7 +116,7 @@ def parse_submission(body: bytes | Raw, *, max_payload: int, header_key: str | N
 def _read_parameters(sent: object, header_key: str | None, problems: fields.Problems) -> Parameters:
     """The parameters; what is wrong with them is added to `problems`."""
     try:
-        values = fields.read_object(sent, _PARAMETERS, "$.parameters")
+        values = fields.read_object(sent, _PARAMETERS, "$.parameters.")
     except InvalidInput as error:
         problems.extend(error.errors)
         return Parameters()

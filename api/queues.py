@@ -1,0 +1,49 @@
+"""Queues and handlers over REST."""
+
+from __future__ import annotations
+
+from api.calls import Answer, Call
+from api.schemas import Count, HandlerShape, QueueShape, Shape, handler_shape, queue_shape
+
+
+class QueueList(Shape):
+    queues: list[QueueShape]
+
+
+class HandlerList(Shape):
+    handlers: list[HandlerShape]
+
+
+class Paused(Shape):
+    """Whether a queue is paused."""
+
+    name: str
+    paused: bool
+
+
+def list_queues(call: Call) -> Answer:
+    """Every queue."""
+    now = call.clock.now()
+    return Answer(QueueList(queues=[queue_shape(stats, now) for stats in call.gateway.queues()]))
+
+
+def pause(call: Call) -> Answer:
+    """No node claims from it any more."""
+    call.gateway.pause(call.path["name"])
+    return Answer(Paused(name=call.path["name"], paused=True))
+
+
+def resume(call: Call) -> Answer:
+    """Claims go on."""
+    call.gateway.resume(call.path["name"])
+    return Answer(Paused(name=call.path["name"], paused=False))
+
+
+def purge(call: Call) -> Answer:
+    """Cancel all that waits in it."""
+    return Answer(Count(count=call.gateway.purge(call.path["name"])))
+
+
+def list_handlers(call: Call) -> Answer:
+    """What live nodes declare."""
+    return Answer(HandlerList(handlers=[handler_shape(view) for view in call.gateway.handlers()]))

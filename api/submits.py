@@ -1,0 +1,124 @@
+"""Submitting over REST: one task, or a batch of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from api.calls import Answer, Call
+from api.errors import Problem, problem_of
+from api.schemas import Created
+from api.settings import ENVELOPE
+from taskqueue.core.errors import Bystander, Conflict, InvalidInput, Malformed, TaskqueueError
+from taskqueue.core.fields import Readers
+from taskqueue.core.strictjson import decode, decoder
+from taskqueue.core.submission import KEY_HEADER, Submission, parse_submission
+from taskqueue.core.times import format_time
+from taskqueue.core.views import Receipt
+
+MOST_IN_BATCH = 10_000
+MOST_IN_ATOMIC_BATCH = 1_000
+
+
+class Item(Struct, frozen=True, kw_only=True):
+    """The answer to one task of a batch."""
+
+    status: int
+    id: str | UnsetType = UNSET
+    error: Problem | UnsetType = UNSET
+
+
+class Items(Struct, frozen=True):
+    """The answer to a batch, in its order."""
+
+    items: list[Item]
+
+
+class _Batch(Struct, forbid_unknown_fields=True):
+    tasks: list[Raw]
+
+
+_BATCH = decoder(_Batch)
+
+
+def _read_flag(value: object) -> bool:
+    if value in ("true", "false"):
+        return value == "true"
+    raise ValueError("expected true or false")
+
+
+BATCH_QUERY: Readers = {"atomic": ("atomic", _read_flag)}
+
+
+def submit(call: Call) -> Answer:
+    """One task; 200 where it was there before."""
+    limit = call.settings.max_payload_bytes
+    submission = parse_submission(call.body(limit + ENVELOPE), max_payload=limit, header_key=call.header(KEY_HEADER))
+    (receipt,) = call.gateway.submit([submission])
+    if receipt.error is not None:
+        raise receipt.error
+    created = Created(id=receipt.id, status=receipt.status, created_at=format_time(receipt.created_at))
+    return Answer(created, 200 if receipt.repeat else 201, {"Location": f"/api/tasks/{receipt.id}"})
+
+
+def submit_batch(call: Call) -> Answer:
+    """Many tasks, each for itself, or all or none."""
+    atomic = call.query.get("atomic", False)
+    if call.header(KEY_HEADER) is not None:
+        raise InvalidInput([(KEY_HEADER, "cannot stand for a batch; give each task its own idempotencyKey")])
+    body = call.body(call.settings.max_batch_bytes)
+    # Nesting is counted task by task; only what is hopeless fails here.
+    batch: _Batch = decode(body, _BATCH, levels=len(body))
+    most = MOST_IN_ATOMIC_BATCH if atomic else MOST_IN_BATCH
+    if not 1 <= len(batch.tasks) <= most:
+        raise InvalidInput([("$.tasks", f"expected 1 to {most:,} tasks")])
+    parsed = [_parse(text, call.settings.max_payload_bytes) for text in batch.tasks]
+    if atomic:
+        _raise_for_all(parsed)
+    good = [one for one in parsed if isinstance(one, Submission)]
+    receipts = call.gateway.submit(good, atomic=atomic) if good else []
+    if atomic:
+        _raise_for_all([receipt.error for receipt in receipts])
+    left = iter(receipts)
+    return Answer(
+        Items([_item(next(left)) if isinstance(one, Submission) else _wrong(one) for one in parsed]), status=207
+    )
+
+
+def _parse(text: Raw, max_payload: int) -> Submission | TaskqueueError:
+    try:
+        return parse_submission(text, max_payload=max_payload)
+    except TaskqueueError as error:
+        return error
+
+
+def _item(receipt: Receipt) -> Item:
+    if receipt.error is not None:
+        return _wrong(receipt.error)
+    return Item(status=200 if receipt.repeat else 201, id=receipt.id)
+
+
+def _wrong(error: TaskqueueError) -> Item:
+    problem = problem_of(error)
+    return Item(status=problem.status, id=problem.id, error=problem)
+
+
+def _raise_for_all(outcomes: Sequence[object]) -> None:
+    """Raise one error for an atomic batch, if anything is wrong with any of its tasks; paths say which ones."""
+    wrong = [(index, one) for index, one in enumerate(outcomes) if isinstance(one, TaskqueueError)]
+    if not wrong:
+        return
+    guilty = [(index, error) for index, error in wrong if not isinstance(error, Bystander)] or wrong
+    unfit = [(index, error) for index, error in guilty if isinstance(error, InvalidInput)]
+    other = next((error for _, error in guilty if not isinstance(error, InvalidInput | Conflict)), None)
+    malformed = next(((index, error) for index, error in unfit if isinstance(error, Malformed)), None)
+    if malformed:
+        raise Malformed(f"$.tasks[{malformed[0]}]: {malformed[1].errors[0][1]}")
+    if unfit:
+        raise InvalidInput(
+            [(f"$.tasks[{index}]{path[1:]}", message) for index, error in unfit for path, message in error.errors]
+        )
+    if other:
+        raise other
+    raise Conflict("; ".join(f"$.tasks[{index}]: {error}" for index, error in guilty[:10]))

@@ -1,0 +1,178 @@
+"""Tasks over REST: look, change, act, in ones and in many; dead letters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+from api.calls import Answer, Call
+from api.schemas import Count, DeadList, task_list, task_shape
+from taskqueue.core.clock import MINUTE, SECOND
+from taskqueue.core.errors import InvalidInput
+from taskqueue.core.events import Update
+from taskqueue.core.fields import (
+    Readers,
+    one_of,
+    or_null,
+    read_bool,
+    read_list,
+    read_object,
+    read_priority,
+    read_tags,
+    read_time,
+)
+from taskqueue.core.names import read_name, read_task_id
+from taskqueue.core.task import Cause, Status
+from taskqueue.core.times import parse_span
+from taskqueue.core.views import Filter
+
+MOST_IDS = 10_000
+MOST_LISTED = 1_000
+LISTED = 50
+LONGEST_WAIT = MINUTE
+LONGEST_CURSOR = 1_000
+
+
+class Action(StrEnum):
+    """What an operator can do with many tasks at a time."""
+
+    CANCEL = "cancel"
+    RETRY = "retry"
+    REPLAY = "replay"
+    DELETE = "delete"
+
+
+# -- what may be asked -------------------------------------------------------------------------------------------------
+
+
+def _read_limit(value: object) -> int:
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 6:
+        limit = int(value)
+        if 1 <= limit <= MOST_LISTED:
+            return limit
+    raise ValueError(f"expected an integer from 1 to {MOST_LISTED:,}")
+
+
+def _read_cursor(value: object) -> str:
+    if isinstance(value, str) and 1 <= len(value) <= LONGEST_CURSOR and value.isprintable():
+        return value
+    raise ValueError("expected the nextCursor of an earlier page")
+
+
+def _read_wait(value: object) -> int:
+    plain = isinstance(value, str) and value.isascii() and value.replace(".", "", 1).isdigit()
+    span = parse_span(f"{value}s" if plain else value)
+    if span > LONGEST_WAIT:
+        raise ValueError("expected a duration of at most 60s")
+    return span
+
+
+_PAGE: Readers = {
+    "handler": ("handler", read_name),
+    "queue": ("queue", read_name),
+    "tag": ("tag", read_name),
+    "schedule": ("schedule", read_name),
+    "limit": ("limit", _read_limit),
+    "cursor": ("cursor", _read_cursor),
+}
+LIST_QUERY: Readers = {"status": ("status", one_of(Status)), **_PAGE}
+DEAD_QUERY: Readers = {"cause": ("cause", one_of(Cause)), **_PAGE}
+SHOW_QUERY: Readers = {"wait": ("wait", _read_wait)}
+
+_CHANGES: Readers = {
+    "priority": ("priority", read_priority),
+    "runAt": ("run_at", or_null(read_time)),
+    "expiresAt": ("expires_at", or_null(read_time)),
+    "tags": ("tags", read_tags),
+}
+_FILTER: Readers = {
+    "status": ("status", one_of(Status)),
+    "handler": ("handler", read_name),
+    "queue": ("queue", read_name),
+    "tag": ("tag", read_name),
+    "cause": ("cause", one_of(Cause)),
+    "before": ("before", read_time),
+    "ids": ("ids", lambda value: read_list(value, read_task_id, MOST_IDS)),
+}
+_BULK: Readers = {
+    "action": ("action", one_of(Action)),
+    "filter": ("filter", lambda value: read_object(value, _FILTER, ".")),
+    "dryRun": ("dry_run", read_bool),
+}
+
+
+# -- looking -----------------------------------------------------------------------------------------------------------
+
+
+def list_tasks(call: Call) -> Answer:
+    """A page of tasks, newest first."""
+    page = call.gateway.find(*_page(call.query))
+    return Answer(task_list(page.tasks, page.cursor))
+
+
+def dead_letters(call: Call) -> Answer:
+    """A page of dead letters, and how many there are by handler and cause."""
+    page = call.gateway.find(*_page({**call.query, "status": Status.DEAD_LETTERED}))
+    shown = task_list(page.tasks, page.cursor)
+    return Answer(DeadList(tasks=shown.tasks, next_cursor=shown.next_cursor, counts=tuple(call.gateway.dead())))
+
+
+def _page(query: Mapping[str, Any]) -> tuple[Filter, int, str | None]:
+    """What `find` wants, from a checked query."""
+    rest = dict(query)
+    limit, cursor = rest.pop("limit", LISTED), rest.pop("cursor", None)
+    return Filter(**rest), limit, cursor
+
+
+def show(call: Call) -> Answer:
+    """One task; with `wait`, once it is terminal or the time is up."""
+    wait = call.query.get("wait", 0)
+    name = call.path["id"]
+    return Answer(task_shape(call.gateway.wait(name, wait / SECOND) if wait else call.gateway.get(name)))
+
+
+# -- changing ----------------------------------------------------------------------------------------------------------
+
+
+def update(call: Call) -> Answer:
+    """Change a waiting task."""
+    changes = read_object(call.json(), _CHANGES)
+    if not changes:
+        raise InvalidInput([("$", f"expected at least one of {', '.join(_CHANGES)}")])
+    return Answer(task_shape(call.gateway.update(Update(id=call.path["id"], **changes))))
+
+
+def delete(call: Call) -> Answer:
+    """Delete a finished task."""
+    call.gateway.act(Action.DELETE, call.path["id"])
+    return Answer(status=204)
+
+
+def cancel(call: Call) -> Answer:
+    """Nobody wants it any more."""
+    return _act(call, Action.CANCEL)
+
+
+def retry(call: Call) -> Answer:
+    """Now, not after its backoff."""
+    return _act(call, Action.RETRY)
+
+
+def replay(call: Call) -> Answer:
+    """Once more, with all budgets."""
+    return _act(call, Action.REPLAY)
+
+
+def _act(call: Call, action: Action) -> Answer:
+    task = call.gateway.act(action, call.path["id"])
+    return Answer(None if task is None else task_shape(task))
+
+
+def bulk(call: Call) -> Answer:
+    """The same for all that match; `before` defaults to now, so that what comes in meanwhile is left alone."""
+    asked = read_object(call.json(), _BULK, required=("action", "filter"))
+    wanted = {"before": call.clock.now(), **asked["filter"]}
+    ids = wanted.pop("ids", None)
+    count = call.gateway.bulk(asked["action"], Filter(**wanted), ids, dry_run=asked.get("dry_run", False))
+    return Answer(Count(count=count))
