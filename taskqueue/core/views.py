@@ -147,3 +147,16 @@ class Health(Struct, frozen=True):
 
     ok: bool
     problems: tuple[str, ...] = ()
+
+
+def matches(filter: Filter, task: Task) -> bool:
+    """Does the task meet every condition that is set?"""
+    return (
+        (filter.status is None or task.status is filter.status)
+        and (filter.handler is None or task.handler == filter.handler)
+        and (filter.queue is None or task.queue == filter.queue)
+        and (filter.tag is None or filter.tag in task.tags)
+        and (filter.schedule is None or task.schedule == filter.schedule)
+        and (filter.cause is None or (task.error is not None and task.error.cause is filter.cause))
+        and (filter.before is None or task.created_at <= filter.before)
+    )

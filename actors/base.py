@@ -1,0 +1,63 @@
+"""What all actors of a node share: a fast inbox, receivers by message type, and a death that is reported.
+
+An actor that was never started is a plain object: `on_receive(message)` may be called on it, single-threaded.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from queue import SimpleQueue
+from types import TracebackType
+from typing import Any
+
+import pykka
+
+from actors.messages import Message
+
+log = logging.getLogger("taskqueue.actors")
+
+OnDeath = Callable[[BaseException], None]
+
+
+class NodeActor(pykka.ThreadingActor):
+    """An actor that tells and is told, and never waits for another."""
+
+    use_daemon_thread = True  # a handler stuck in C must not keep the process from ending; the node stops the others itself
+
+    def __init__(self, on_death: OnDeath) -> None:
+        super().__init__()
+        self._on_death = on_death
+        self._receivers: dict[type[Message], Callable[[Any], None]] = self.receivers()
+
+    @staticmethod
+    def _create_actor_inbox() -> Any:
+        return SimpleQueue()
+
+    def receivers(self) -> dict[type[Message], Callable[[Any], None]]:
+        """Which method takes which message."""
+        raise NotImplementedError
+
+    def begin(self) -> None:
+        """Called once in the actor's own thread, before its first message."""
+
+    def on_start(self) -> None:
+        try:
+            self.begin()
+        except Exception as error:
+            self._on_death(error)  # pykka calls no hook when on_start fails
+            raise
+
+    def on_receive(self, message: Message) -> None:
+        receiver = self._receivers.get(type(message))
+        if receiver is None:
+            raise TypeError(f"{type(self).__name__} does not know the message {type(message).__name__}")
+        receiver(message)
+
+    def on_failure(
+        self,
+        exception_type: type[BaseException] | None,  # noqa: ARG002 - pykka's signature
+        exception_value: BaseException | None,
+        traceback: TracebackType | None,  # noqa: ARG002 - pykka's signature
+    ) -> None:
+        self._on_death(exception_value or RuntimeError("died without a reason"))

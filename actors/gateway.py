@@ -1,0 +1,273 @@
+"""The door between threads and actors: the only place that waits for an actor's answer, and always for a bounded time.
+
+Reads go straight to the store, in the calling thread. See `api/gateway.py` for what each method promises; this class fits that
+protocol. State: a cap on threads that wait for tasks to finish.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from queue import Empty, SimpleQueue
+
+from msgspec.structs import replace
+
+from actors.handle import Handle
+from actors.messages import Admit, Message, Operate, Replied
+from actors.views import Views
+from actors.watchers import Watchers
+from storage import verbs as v
+from storage.store import Result, Store
+from taskqueue.core import errors
+from taskqueue.core import events as ev
+from taskqueue.core.clock import SECOND, Clock
+from taskqueue.core.config import Config
+from taskqueue.core.ids import Ids
+from taskqueue.core.states import TRANSITIONS, VERBS
+from taskqueue.core.submission import Submission, fill
+from taskqueue.core.task import TERMINAL, WAITING, Draft, Status, Task
+from taskqueue.core.views import Declaration, DeadCount, Filter, Page, Receipt, matches
+from taskqueue.handlers import Handler
+
+ANSWER_WITHIN = 10.0
+"""Seconds that a thread waits for the actors; then the outcome is unknown."""
+
+ACTIONS: dict[str, type[ev.Cancel] | type[ev.Retry] | type[ev.Replay] | type[ev.Delete]] = {
+    "cancel": ev.Cancel,
+    "retry": ev.Retry,
+    "replay": ev.Replay,
+    "delete": ev.Delete,
+}
+BULK_STEP = 500
+
+
+class Waiter:
+    """An address for one answer to one thread."""
+
+    def __init__(self) -> None:
+        self._box: SimpleQueue[Message] = SimpleQueue()
+
+    def tell(self, message: Message) -> bool:
+        self._box.put(message)
+        return True
+
+    def wait(self, seconds: float) -> Message | None:
+        """The answer, or None when it did not come in time."""
+        try:
+            return self._box.get(timeout=seconds)
+        except Empty:
+            return None
+
+
+class NodeGateway:
+    """See the module. What only looks is in `views`, and answered there."""
+
+    def __init__(
+        self,
+        *,
+        config: Config,
+        clock: Clock,
+        ids: Ids,
+        store: Store,
+        queue: Handle,
+        handlers: Mapping[str, Handler],
+        watchers: Watchers,
+        views: Views,
+    ) -> None:
+        self._config = config
+        self._clock = clock
+        self._ids = ids
+        self._store = store
+        self._queue = queue
+        self._handlers = handlers
+        self._watchers = watchers
+        self._declared: tuple[int, dict[str, Declaration]] = (-SECOND, {})
+        self._seats = threading.BoundedSemaphore(max(1, config.api_threads // 2))
+        self.queues = views.queues
+        self.handlers = views.handlers
+        self.status = views.status
+        self.nodes = views.nodes
+        self.alive = views.alive
+        self.ready = views.ready
+        self._live = views.live
+
+    # -- tasks in ------------------------------------------------------------------------------------------------------
+
+    def submit(self, submissions: Sequence[Submission], *, atomic: bool = False) -> list[Receipt]:
+        receipts: list[Receipt | None] = []
+        drafts: list[Draft] = []
+        for submission in submissions:
+            try:
+                drafts.append(self._draft(submission))
+                receipts.append(None)
+            except errors.InvalidInput as error:
+                receipts.append(Receipt(id=submission.id or "", error=error))
+        if atomic and len(drafts) < len(submissions):
+            innocent = errors.Conflict("not stored, because another task of this batch was refused")
+            return [receipt or Receipt(id=s.id or "", error=innocent) for s, receipt in zip(submissions, receipts, strict=True)]
+        answers = iter(self._admit(drafts, atomic) if drafts else ())
+        return [receipt if receipt is not None else next(answers) for receipt in receipts]
+
+    def _draft(self, submission: Submission) -> Draft:
+        handler = self._handlers.get(submission.handler)
+        if handler is not None:
+            handler.bind(submission.payload)
+        declaration = handler.declaration() if handler is not None else self._elsewhere().get(submission.handler)
+        return fill(submission, submission.id or self._ids.new(), declaration, self._config)
+
+    def _elsewhere(self) -> dict[str, Declaration]:
+        """What other nodes declared, at most a second old."""
+        at, declared = self._declared
+        now = self._clock.monotonic()
+        if now - at >= SECOND:
+            declared = {one.name: one for member in self._store.members() for one in member.handlers}
+            self._declared = (now, declared)
+        return declared
+
+    def _admit(self, drafts: list[Draft], atomic: bool) -> list[Receipt]:
+        try:
+            results = self._ask(lambda waiter: Admit(drafts=tuple(drafts), atomic=atomic, reply_to=waiter))
+        except errors.Unavailable as error:
+            return [Receipt(id=draft.id, error=errors.Unavailable(str(error), task_id=draft.id)) for draft in drafts]
+        if atomic and len(results) == 1 and not isinstance(results[0], v.Submitted):
+            results = results * len(drafts)
+        return [_receipt(draft, result) for draft, result in zip(drafts, results, strict=True)]
+
+    # -- tasks seen ----------------------------------------------------------------------------------------------------
+
+    def get(self, task_id: str) -> Task:
+        task = self._store.get(task_id)
+        if task is None:
+            raise errors.NotFound(f"no task has the id {task_id}")
+        return task
+
+    def wait(self, task_id: str, seconds: float) -> Task:
+        task = self.get(task_id)
+        if task.status in TERMINAL or not self._seats.acquire(blocking=False):
+            return task
+        bell = self._watchers.watch(task_id)
+        try:
+            deadline = self._clock.monotonic() + round(seconds * SECOND)
+            while (task := self.get(task_id)).status not in TERMINAL:
+                left = (deadline - self._clock.monotonic()) / SECOND
+                if left <= 0:
+                    break
+                try:
+                    bell.get(timeout=min(left, self._config.poll_interval / SECOND * random.uniform(0.5, 1.0)))
+                except Empty:
+                    continue  # it may have finished elsewhere: look again
+            return task
+        finally:
+            self._watchers.leave(task_id, bell)
+            self._seats.release()
+
+    def find(self, filter: Filter, limit: int, cursor: str | None) -> Page:
+        try:
+            return self._store.find(filter, limit, cursor)
+        except ValueError:
+            raise errors.InvalidInput([("?cursor", "expected a cursor from a page's nextCursor")]) from None
+
+    def dead(self) -> list[DeadCount]:
+        return self._store.dead()
+
+    # -- tasks steered -------------------------------------------------------------------------------------------------
+
+    def update(self, change: ev.Update) -> Task:
+        answer = self._operate(change)
+        assert answer.task is not None
+        return answer.task
+
+    def act(self, action: str, task_id: str) -> Task | None:
+        answer = self._operate(ACTIONS[action](id=task_id, op=self._ids.new()))
+        return None if action == "delete" else answer.task
+
+    def _operate(self, event: ev.Event) -> v.Answer:
+        (answer,) = self._ask(lambda waiter: Operate(verbs=(event,), reply_to=waiter))
+        assert isinstance(answer, v.Answer)
+        if answer.code is ev.Code.NOT_FOUND:
+            raise errors.NotFound(f"no task has the id {event.id}")
+        if answer.code not in (ev.Code.OK, ev.Code.DUP):
+            status = answer.status or (answer.task.status if answer.task else "gone")
+            raise errors.Conflict(f"a task that is {status} does not allow {VERBS[type(event)]}")
+        return answer
+
+    def bulk(self, action: str, filter: Filter, ids: Sequence[str] | None, *, dry_run: bool) -> int:
+        allowed = TRANSITIONS[action]
+        statuses = [s for s in Status if s in allowed and filter.status in (None, s)]
+        done = 0
+        for step in self._listed(filter, ids, statuses) if ids is not None else self._found(filter, statuses):
+            if dry_run:
+                done += len(step)
+                continue
+            verbs = tuple(ACTIONS[action](id=task_id, op=self._ids.new()) for task_id in step)
+            answers = self._ask(lambda waiter, verbs=verbs: Operate(verbs=verbs, reply_to=waiter))
+            done += sum(isinstance(answer, v.Answer) and answer.code is ev.Code.OK for answer in answers)
+        return done
+
+    def _found(self, filter: Filter, statuses: Sequence[Status]) -> Iterator[list[str]]:
+        for status in statuses:
+            cursor: str | None = None
+            while True:
+                page = self._store.find(replace(filter, status=status), BULK_STEP, cursor)
+                if page.tasks:
+                    yield [task.id for task in page.tasks]
+                cursor = page.cursor
+                if cursor is None:
+                    break
+
+    def _listed(self, filter: Filter, ids: Sequence[str], statuses: Sequence[Status]) -> Iterator[list[str]]:
+        unique = list(dict.fromkeys(ids))
+        for start in range(0, len(unique), BULK_STEP):
+            tasks = (self._store.get(task_id) for task_id in unique[start : start + BULK_STEP])
+            step = [task.id for task in tasks if task is not None and task.status in statuses and matches(filter, task)]
+            if step:
+                yield step
+
+    # -- queues and nodes ----------------------------------------------------------------------------------------------
+
+    def pause(self, queue: str) -> None:
+        self._ask(lambda waiter: Operate(verbs=(v.Pause(queue),), reply_to=waiter))
+
+    def resume(self, queue: str) -> None:
+        self._ask(lambda waiter: Operate(verbs=(v.Resume(queue),), reply_to=waiter))
+
+    def purge(self, queue: str) -> int:
+        filter = Filter(queue=queue, before=self._clock.now())
+        return sum(self.bulk("cancel", replace(filter, status=status), None, dry_run=False) for status in sorted(WAITING))
+
+    def drain(self, node: str, on: bool) -> None:
+        (answer,) = self._ask(lambda waiter: Operate(verbs=(v.Drain(node, on),), reply_to=waiter))
+        if isinstance(answer, v.Answer) and answer.code is ev.Code.NOT_FOUND:
+            raise errors.NotFound(f"no live node is named {node}")
+
+    def _ask(self, message: Callable[[Waiter], Message]) -> tuple[Result, ...]:
+        """The results of what QueueActor was asked. Raises Unavailable where one was not done or is unknown."""
+        waiter = Waiter()
+        if not self._queue.tell(message(waiter)):
+            raise errors.Unavailable("the queue's actor is down")
+        reply = waiter.wait(ANSWER_WITHIN)
+        if not isinstance(reply, Replied):
+            raise errors.Unavailable(f"no answer within {ANSWER_WITHIN:g} s; the outcome is unknown")
+        failed = next((result for result in reply.results if isinstance(result, errors.StoreError)), None)
+        if failed is not None and all(isinstance(result, errors.StoreError) for result in reply.results):
+            raise errors.Unavailable(str(failed))
+        return reply.results
+
+
+def _receipt(draft: Draft, result: object) -> Receipt:
+    if not isinstance(result, v.Submitted):
+        return Receipt(id=draft.id, error=errors.Unavailable(str(result), task_id=draft.id))
+    error: errors.TaskqueueError | None = None
+    if result.code is ev.Code.CONFLICT:
+        error = errors.Conflict(f"a task with the id {draft.id} exists already, with another body")
+    elif result.code is ev.Code.MISMATCH:
+        error = errors.InvalidInput(
+            [("$.parameters.idempotencyKey", "this key was used before, with another body, less than a day ago")]
+        )
+    elif result.code is ev.Code.FULL:
+        error = errors.QueueFull("queueSize tasks are waiting already; try again later")
+    elif result.code is ev.Code.WAITS:
+        error = errors.Conflict("not stored, because another task of this batch was refused")
+    repeat = result.code is ev.Code.DUP
+    return Receipt(id=result.id, status=result.status, created_at=result.created_at, repeat=repeat, error=error)

@@ -1,0 +1,191 @@
+"""LeaderActor: campaigns, and while it leads keeps the house: what is due is promoted, what is over expires, what is old is
+pruned, what a dead node held is taken back, and limbo is swept.
+
+State: which duties are due when, and which dead incarnations have been emptied. If it dies, nothing of it is lost: its successor
+campaigns with the same owner and so goes on with the same term. Every duty carries the epoch; the store refuses a deposed leader.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from actors.base import NodeActor, OnDeath
+from actors.messages import (
+    Address,
+    KeepHouse,
+    LookAtMembers,
+    MembersSeen,
+    Message,
+    Registered,
+    StepDown,
+    SteppedDown,
+    Wake,
+    Write,
+    Written,
+)
+from cluster.coordinator import Coordinator
+from storage import verbs as v
+from storage.store import Verb
+from taskqueue.core.clock import MINUTE, SECOND, Clock
+from taskqueue.core.config import Config
+from taskqueue.core.errors import StoreError
+from taskqueue.core.events import Code
+from taskqueue.core.task import Status
+
+log = logging.getLogger("taskqueue.leader")
+
+PERIODS = {"promote": 1 * SECOND, "expire": 1 * SECOND, "members": 5 * SECOND, "prune": 10 * SECOND, "sweep": MINUTE}
+"""How often each duty is done while there is little to do; where more waits, it goes on at once."""
+
+
+class LeaderActor(NodeActor):
+    """See the module."""
+
+    def __init__(
+        self,
+        on_death: OnDeath,
+        *,
+        owner: str,
+        config: Config,
+        clock: Clock,
+        coordinator: Coordinator,
+        address: Address,
+        storage: Address,
+        scheduler: Address,
+        on_finished: Callable[[tuple[str, ...]], None],
+        registered: bool = False,
+    ) -> None:
+        super().__init__(on_death)
+        self._owner = owner
+        self._max_crashes = config.max_crashes
+        self._keep = _keep(config)
+        self._clock = clock
+        self._coordinator = coordinator
+        self._address = address
+        self._storage = storage
+        self._scheduler = scheduler
+        self._on_finished = on_finished
+        self._registered = registered
+        self._due = dict.fromkeys(PERIODS, 0)
+        self._asked: dict[str, int] = {}
+        self._emptied: set[str] = set()
+
+    def receivers(self) -> dict[type[Message], Callable[[Any], None]]:
+        return {
+            Registered: self._on_registered,
+            KeepHouse: self._keep_house,
+            Written: self._written,
+            MembersSeen: self._members_seen,
+            StepDown: self._step_down,
+        }
+
+    def _on_registered(self, _: Registered) -> None:
+        self._registered = True
+        self._keep_house(KeepHouse())
+
+    def _keep_house(self, _: KeepHouse) -> None:
+        now = self._clock.monotonic()
+        if not self._registered:
+            return
+        campaign = self._coordinator.campaign(now)
+        if campaign is not None and self._free("campaign", now):
+            self._ask("campaign", (campaign,), now)
+        epoch = self._coordinator.epoch(now)
+        if epoch is None:
+            return
+        for duty, due in self._due.items():
+            if due > now or not self._free(duty, now):
+                continue
+            self._due[duty] = now + PERIODS[duty]
+            if duty == "members":
+                self._storage.tell(LookAtMembers(reply_to=self._address))
+            else:
+                self._ask(duty, (self._verb(duty, epoch),), now)
+
+    def _verb(self, duty: str, epoch: int) -> Verb:
+        if duty == "promote":
+            return v.PromoteDue(leader=self._owner, epoch=epoch)
+        if duty == "expire":
+            return v.ExpireDue(leader=self._owner, epoch=epoch)
+        if duty == "prune":
+            return v.PruneOld(leader=self._owner, epoch=epoch, keep=self._keep)
+        return v.Sweep(leader=self._owner, epoch=epoch)
+
+    def _members_seen(self, seen: MembersSeen) -> None:
+        now = self._clock.monotonic()
+        epoch = self._coordinator.epoch(now)
+        if epoch is None:
+            return
+        for member in seen.members:
+            if member.fenced and member.owner not in self._emptied and self._free(f"reap {member.owner}", now):
+                self._reap(member.owner, epoch, now)
+
+    def _reap(self, owner: str, epoch: int, now: int) -> None:
+        reap = v.Reap(leader=self._owner, epoch=epoch, owner=owner, max_crashes=self._max_crashes)
+        self._ask(f"reap {owner}", (reap,), now)
+
+    def _written(self, written: Written) -> None:
+        duty = str(written.ticket)
+        self._asked.pop(duty, None)
+        (result,) = written.results
+        if isinstance(result, StoreError):
+            log.warning("%s was not done: %s", duty, result)
+        elif isinstance(result, v.Elected):
+            self._coordinator.elected(result, self._clock.monotonic())
+            self._keep_house(KeepHouse())
+        elif isinstance(result, v.Moved):
+            self._moved(duty, result)
+
+    def _moved(self, duty: str, moved: v.Moved) -> None:
+        if moved.code is Code.DEPOSED:
+            self._coordinator.resigned()
+            return
+        if moved.ids and duty != "prune":
+            self._on_finished(moved.ids)
+        if duty == "promote" and moved.count:
+            self._scheduler.tell(Wake())
+        if duty == "sweep" and moved.count:
+            log.error("%d tasks or counts were in limbo and have been repaired", moved.count)
+        if duty.startswith("reap "):
+            self._reaped(duty.removeprefix("reap "), moved)
+        elif moved.more:
+            self._due[duty] = 0
+            self._keep_house(KeepHouse())
+
+    def _reaped(self, owner: str, moved: v.Moved) -> None:
+        now = self._clock.monotonic()
+        if moved.count:
+            log.warning("took back %d tasks that the dead node %s held", moved.count, owner)
+            self._scheduler.tell(Wake())
+        epoch = self._coordinator.epoch(now)
+        if not moved.more:
+            self._emptied.add(owner)
+        elif epoch is not None:
+            self._reap(owner, epoch, now)
+
+    def _step_down(self, step: StepDown) -> None:
+        epoch = self._coordinator.epoch(self._clock.monotonic())
+        if epoch is not None:
+            self._coordinator.resigned()
+            self._storage.tell(Write(verbs=(v.Resign(self._owner, epoch),), reply_to=self._address, ticket="resign"))
+        self._registered = False
+        step.reply_to.tell(SteppedDown())
+
+    def _free(self, duty: str, now: int) -> bool:
+        """Not asked, or asked so long ago that the answer will not come."""
+        return now - self._asked.get(duty, -MINUTE) >= 10 * SECOND
+
+    def _ask(self, duty: str, verbs: tuple[Verb, ...], now: int) -> None:
+        self._asked[duty] = now
+        self._storage.tell(Write(verbs=verbs, reply_to=self._address, ticket=duty))
+
+
+def _keep(config: Config) -> tuple[v.Keep, ...]:
+    kept = config.retention
+    return (
+        v.Keep(Status.COMPLETED, kept.completed.age, kept.completed.max),
+        v.Keep(Status.CANCELLED, kept.cancelled.age, kept.cancelled.max),
+        v.Keep(Status.DEAD_LETTERED, kept.dead_lettered.age, kept.dead_lettered.max),
+    )

@@ -1,0 +1,206 @@
+"""Every message there is between the actors of a node. Commands are imperative, events are in the past tense.
+
+Whoever wants an answer says where to: `reply_to` is anything with a `tell`. A `ticket` comes back with the answer, untouched.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from storage.store import Result, Verb
+from storage.verbs import Claimed, Group
+from taskqueue.core.errors import StoreError
+from taskqueue.core.task import Draft
+from taskqueue.core.views import Held, Member
+
+
+class Address(Protocol):
+    """Where a message can be sent."""
+
+    def tell(self, message: Message) -> bool:
+        """Send; False where nobody is there to read it."""
+
+
+class Message(Struct, frozen=True, kw_only=True):
+    """Something that one actor tells another."""
+
+
+# -- to QueueActor -----------------------------------------------------------------------------------------------------
+
+
+class Admit(Message, frozen=True, kw_only=True):
+    """Store new tasks. Answered with `Replied` (results: one `Submitted` each, or a `StoreError`)."""
+
+    drafts: tuple[Draft, ...]
+    atomic: bool
+    reply_to: Address
+
+
+class Operate(Message, frozen=True, kw_only=True):
+    """Do what a person asked: operator events, pause, resume, drain. Answered with `Replied`."""
+
+    verbs: tuple[Verb, ...]
+    reply_to: Address
+
+
+class FindWork(Message, frozen=True, kw_only=True):
+    """Claim tasks for free workers. Answered with `WorkFound`."""
+
+    request: int
+    groups: tuple[Group, ...]
+    reply_to: Address
+
+
+class OutcomesReady(Message, frozen=True, kw_only=True):
+    """Runs have ended: their outcomes wait in the pool."""
+
+
+class CheckUnsettled(Message, frozen=True, kw_only=True):
+    """A tick: outcomes that the store has not confirmed for long are sent again."""
+
+
+class Replied(Message, frozen=True, kw_only=True):
+    """What became of an `Admit` or `Operate`."""
+
+    results: tuple[Result | tuple[Any, ...] | StoreError, ...]
+
+
+# -- to StorageActor ---------------------------------------------------------------------------------------------------
+
+
+class Write(Message, frozen=True, kw_only=True):
+    """Do verbs on the store. Answered with `Written` once all of them are durable."""
+
+    verbs: tuple[Verb, ...]
+    reply_to: Address
+    ticket: object = None
+
+
+class LookAtMembers(Message, frozen=True, kw_only=True):
+    """Answered with `MembersSeen`."""
+
+    reply_to: Address
+
+
+class LookAtHeld(Message, frozen=True, kw_only=True):
+    """What does the store think that `owner` runs? Answered with `HeldSeen`."""
+
+    owner: str
+    reply_to: Address
+
+
+class Written(Message, frozen=True, kw_only=True):
+    """The store's results, one for each verb, in order; a `StoreError` where a verb was not done."""
+
+    results: tuple[Result | StoreError, ...]
+    ticket: object
+
+
+class MembersSeen(Message, frozen=True, kw_only=True):
+    """The store's members."""
+
+    members: tuple[Member, ...]
+
+
+class HeldSeen(Message, frozen=True, kw_only=True):
+    """What the store thinks that this node runs."""
+
+    held: tuple[Held, ...]
+
+
+# -- to SchedulerActor -------------------------------------------------------------------------------------------------
+
+
+class Registered(Message, frozen=True, kw_only=True):
+    """The store knows this incarnation: claims may begin. Also to LeaderActor."""
+
+
+class Wake(Message, frozen=True, kw_only=True):
+    """There may be work."""
+
+
+class WorkFound(Message, frozen=True, kw_only=True):
+    """The answer to claim `request`; None where the store could not answer."""
+
+    request: int
+    claimed: Claimed | None
+
+
+class RunsEnded(Message, frozen=True, kw_only=True):
+    """Workers have become free."""
+
+
+class WatchRuns(Message, frozen=True, kw_only=True):
+    """A tick: see to deadlines and to workers that do not come back."""
+
+
+class Reconcile(Message, frozen=True, kw_only=True):
+    """A tick: compare what the store thinks this node runs with what it does run."""
+
+
+class Revoke(Message, frozen=True, kw_only=True):
+    """A task that runs here was cancelled: tell its handler."""
+
+    task: str
+    fence: int
+
+
+class SetClaiming(Message, frozen=True, kw_only=True):
+    """Stop claiming (drain, shutdown), or go on."""
+
+    on: bool
+
+
+class GiveBack(Message, frozen=True, kw_only=True):
+    """Shutdown: release what was claimed; with `running`, what still runs, too."""
+
+    running: bool
+
+
+# -- to WorkerActor ----------------------------------------------------------------------------------------------------
+
+
+class Work(Message, frozen=True, kw_only=True):
+    """Take runs from the channel until it is empty."""
+
+
+# -- to LeaderActor ----------------------------------------------------------------------------------------------------
+
+
+class KeepHouse(Message, frozen=True, kw_only=True):
+    """A tick: campaign if due; if leading, promote, expire, prune, reap, sweep."""
+
+
+class StepDown(Message, frozen=True, kw_only=True):
+    """Shutdown: resign. Answered with `SteppedDown`."""
+
+    reply_to: Address
+
+
+class SteppedDown(Message, frozen=True, kw_only=True):
+    """The term is given back (or was over)."""
+
+
+# -- to HealthActor ----------------------------------------------------------------------------------------------------
+
+
+class TakePulse(Message, frozen=True, kw_only=True):
+    """A tick: beat."""
+
+
+class OrdersFiled(Message, frozen=True, kw_only=True):
+    """A hint: the store has orders for this node, so the next beat goes through it at once."""
+
+
+class Leave(Message, frozen=True, kw_only=True):
+    """Shutdown: deregister. Answered with `Left`."""
+
+    reply_to: Address
+
+
+class Left(Message, frozen=True, kw_only=True):
+    """The node is no member any more; `holding` is true where it still holds tasks and therefore stays one."""
+
+    holding: bool

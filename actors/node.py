@@ -1,0 +1,309 @@
+"""The composition root: builds a node from its parts, runs it, and takes it down in order. `python -m actors.node`.
+
+    stop accepting -> stop claiming -> let running finish (grace) -> release the rest -> resign, deregister -> stop the
+    API, the ticker and the actors -> close the store
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from actors.board import Board
+from actors.gateway import NodeGateway, Waiter
+from actors.health import HealthActor
+from actors.leader import LeaderActor
+from actors.messages import (
+    CheckUnsettled,
+    GiveBack,
+    KeepHouse,
+    Leave,
+    Message,
+    Reconcile,
+    SetClaiming,
+    StepDown,
+    TakePulse,
+    Wake,
+    WatchRuns,
+)
+from actors.pool import Channel, Pool
+from actors.queue import QueueActor
+from actors.runners import Desk, LoopRunner, ThreadRunner
+from actors.scheduler import SchedulerActor
+from actors.storage import StorageActor
+from actors.supervisor import StopAsked, Supervisor
+from actors.ticker import ThreadTicker
+from actors.views import Views
+from actors.watchers import Rates, Watchers
+from actors.worker import WorkerActor
+from api.app import create_app
+from api.server import Server
+from api.settings import settings_of
+from cluster.solo import SoloCoordinator
+from storage.store import Store, open_store
+from storage.verbs import Register
+from taskqueue import builtin, logs
+from taskqueue.core.clock import MILLISECOND, SECOND, Clock, SystemClock
+from taskqueue.core.config import Config
+from taskqueue.core.errors import ConfigError, StoreDamaged
+from taskqueue.core.ids import UuidIds
+from taskqueue.core.settings import load, render
+from taskqueue.handlers import Handler
+from taskqueue.modules import collect, import_modules
+
+log = logging.getLogger("taskqueue.node")
+
+HARD_END = 10.0
+"""Seconds after the grace in which the node has to be down; then the process ends as it is."""
+
+
+class Node:
+    """A running node. Made by `build`; `start` it, then `stop` it, or `run` it until somebody asks it to stop."""
+
+    def __init__(
+        self, config: Config, clock: Clock, store: Store, handlers: Mapping[str, Handler], *, restarts: bool
+    ) -> None:
+        self.config = config
+        self.supervisor = Supervisor(clock, restarts=restarts)
+        self._clock = clock
+        self._store = store
+        ids = UuidIds(clock, os.urandom)
+        owner = ids.new()
+        handle = self.supervisor.handle
+        names = [f"worker-{n}" for n in range(1, config.worker_count + 1)]
+        channels = {
+            "thread": Channel({name: handle(name) for name in names}),
+            "async": Channel({"worker-async": handle("worker-async")}),
+        }
+        self.pool = Pool(channels, handle("queue"))
+        self.board = Board(config, clock.now(), clock.monotonic())
+        self.ticker = ThreadTicker(clock)
+        coordinator = SoloCoordinator(owner)
+        watchers, rates = Watchers(), Rates(clock)
+        desk = Desk(self.pool, clock, config.max_result_bytes)
+        self._loop = LoopRunner(desk)
+        register = Register(
+            owner=owner,
+            node=config.node_id,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            workers=config.worker_count,
+            queues=config.queues,
+            handlers=tuple(handler.declaration() for handler in handlers.values()),
+            alone=coordinator.alone,
+        )
+        fail = lambda message: self.supervisor.ask_stop(message, failed=True)  # noqa: E731 - said twice below
+        self._factories = {
+            "storage": lambda died: StorageActor.start(died, store=store, on_broken=fail),
+            "queue": lambda died: QueueActor.start(
+                died,
+                owner=owner,
+                config=config,
+                clock=clock,
+                random=random.random,
+                address=handle("queue"),
+                storage=handle("storage"),
+                scheduler=handle("scheduler"),
+                health=handle("health"),
+                pool=self.pool,
+                watchers=watchers,
+                rates=rates,
+                open_doors=lambda: not self.board.closing,
+            ),
+            "scheduler": lambda died: SchedulerActor.start(
+                died,
+                owner=owner,
+                config=config,
+                clock=clock,
+                handlers=handlers,
+                address=handle("scheduler"),
+                queue=handle("queue"),
+                storage=handle("storage"),
+                pool=self.pool,
+                ticker=self.ticker,
+                on_stuck=self.supervisor.stuck,
+                may_claim=lambda: self.board.registered and not (self.board.draining or self.board.closing),
+            ),
+            "leader": lambda died: LeaderActor.start(
+                died,
+                owner=owner,
+                config=config,
+                clock=clock,
+                coordinator=coordinator,
+                address=handle("leader"),
+                storage=handle("storage"),
+                scheduler=handle("scheduler"),
+                on_finished=watchers.finished,
+                registered=self.board.registered,
+            ),
+            "health": lambda died: HealthActor.start(
+                died,
+                register=register,
+                clock=clock,
+                coordinator=coordinator,
+                address=handle("health"),
+                storage=handle("storage"),
+                scheduler=handle("scheduler"),
+                leader=handle("leader"),
+                pool=self.pool,
+                board=self.board,
+                on_refused=fail,
+            ),
+        }
+        for name in names:
+            self._factories[name] = self._worker(name, "thread", ThreadRunner(desk))
+        self._factories["worker-async"] = self._worker("worker-async", "async", self._loop)
+        views = Views(
+            owner=owner,
+            config=config,
+            clock=clock,
+            store=store,
+            coordinator=coordinator,
+            board=self.board,
+            rates=rates,
+            handles=self.supervisor.handles,
+        )
+        self.gateway = NodeGateway(
+            config=config,
+            clock=clock,
+            ids=ids,
+            store=store,
+            queue=handle("queue"),
+            handlers=handlers,
+            watchers=watchers,
+            views=views,
+        )
+        self._server = Server(create_app(self.gateway, settings_of(config), clock), config)
+
+    @property
+    def port(self) -> int:
+        """Where the API listens."""
+        return self._server.port
+
+    def _worker(self, name: str, kind: str, runner: ThreadRunner | LoopRunner) -> Callable[..., object]:
+        return lambda died: WorkerActor.start(
+            died, name=name, channel=self.pool.channels[kind], pool=self.pool, runner=runner
+        )
+
+    def start(self) -> None:
+        """Start everything; the node is ready when this returns."""
+        for name, factory in self._factories.items():
+            self.supervisor.start(name, factory)
+        self._tick(self.config.poll_interval, "scheduler", Wake())
+        self._tick(50 * MILLISECOND, "scheduler", WatchRuns())
+        self._tick(5 * SECOND, "scheduler", Reconcile())
+        self._tick(1 * SECOND, "queue", CheckUnsettled())
+        self._tick(1 * SECOND, "leader", KeepHouse())
+        self._tick(self.config.heartbeat_interval, "health", TakePulse())
+        self.ticker.start()
+        self._server.start()
+
+    def _tick(self, interval: int, name: str, message: Message) -> None:
+        self.ticker.every(interval, self.supervisor.handle(name), message)
+
+    def run(self) -> int:
+        """Run until somebody asks to stop, or the node cannot go on; the exit code."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda n, _: self.supervisor.ask_stop(signal.Signals(n).name))
+        self.start()
+        log.info("ready on %s:%d", self.config.api_host, self.port, extra={"event": "ready", "port": self.port})
+        asked = self.supervisor.tend()
+        if asked.failed:
+            log.error("the node ends: %s", asked.message, extra={"event": "failed"})
+        else:
+            log.info("stopping (%s)", asked.message, extra={"event": "stopping"})
+        self._end_hard_after(self.config.shutdown_grace / SECOND + HARD_END)
+        self.stop(now=asked.failed)
+        log.info("stopped", extra={"event": "stopped"})
+        return 1 if asked.failed else 0
+
+    def stop(self, *, now: bool = False) -> None:
+        """Take the node down in order; `now` does not wait for what runs."""
+        self.board.closing = True
+        handle = self.supervisor.handle
+        handle("scheduler").tell(SetClaiming(on=False))
+        grace = 0 if now else self.config.shutdown_grace
+        self._until(self.pool.idle, grace)
+        handle("scheduler").tell(GiveBack(running=True))
+        self._until(lambda: not self.pool.keys(), 2 * SECOND)
+        for message, name in ((StepDown, "leader"), (Leave, "health")):
+            waiter = Waiter()
+            if handle(name).tell(message(reply_to=waiter)):
+                waiter.wait(2.0)
+        self._server.stop()
+        self.ticker.stop()
+        for name in ("scheduler", "leader", "health", *self._workers(), "queue", "storage"):
+            if not self.supervisor.stop(name, 2.0):
+                log.warning("%s did not stop in time and is left behind", name)
+        self._loop.close()
+        self._store.close()
+
+    def _workers(self) -> list[str]:
+        return [name for name in self.supervisor.handles if name.startswith("worker-")]
+
+    def _until(self, done: Callable[[], bool], within: int) -> StopAsked | None:
+        """Tend the actors until `done`, for `within` microseconds at most; a second request to stop cuts it short."""
+        end = self._clock.monotonic() + within
+        while not done() and self._clock.monotonic() < end:
+            if (asked := self.supervisor.wait(0.02)) is not None:
+                return asked
+        return None
+
+    def _end_hard_after(self, seconds: float) -> None:
+        """A hanging handler, disk or thread must not keep a node from ending."""
+        timer = threading.Timer(seconds, lambda: os._exit(1))
+        timer.daemon = True
+        timer.start()
+
+
+def build(
+    config: Config, *, clock: Clock | None = None, handlers: Mapping[str, Handler] | None = None, restarts: bool = True
+) -> Node:
+    """A node that is not started yet. Opens the store; raises ConfigError where that is not possible.
+
+    Args:
+        handlers: instead of those that `config.handlers` names.
+        restarts: whether actors that die are restarted (tests look at what stops when they are not).
+    """
+    clock = clock or SystemClock()
+    if not config.node_id:
+        name = f"{socket.gethostname()}-{os.getpid()}-{os.urandom(3).hex()}"
+        config = replace(config, node_id=name)
+    if handlers is None:
+        handlers = collect([builtin, *import_modules(config.handlers, config.app_dir)])
+    store = open_store(config, clock)
+    try:
+        return Node(config, clock, store, handlers, restarts=restarts)
+    except BaseException:
+        store.close()
+        raise
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """`python -m actors.node`: the exit code."""
+    try:
+        loaded = load(sys.argv[1:] if argv is None else argv, os.environ, lambda path: Path(path).read_bytes())
+        if loaded.print_config:
+            print(render(loaded.config))
+            return 0
+        config = loaded.config
+        sys.setswitchinterval(0.001)
+        node = build(config)
+    except (ConfigError, StoreDamaged) as error:
+        print(error, file=sys.stderr)
+        return 2
+    logs.setup(config.log_level, config.log_format, node.config.node_id)
+    return node.run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

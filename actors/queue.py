@@ -1,0 +1,248 @@
+"""QueueActor: the rules of what goes in and what comes out. Submits and operators' wishes, claims, and outcomes of runs all
+pass here on their way to the store.
+
+State: whether the doors are open, and rates for those who look. Outcomes that the store has not confirmed are kept in the
+pool and sent again (the same op, so that twice is once); if this actor dies, its successor goes on with them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import Struct
+
+from actors.base import NodeActor, OnDeath
+from actors.messages import (
+    Address,
+    Admit,
+    CheckUnsettled,
+    FindWork,
+    Message,
+    Operate,
+    OrdersFiled,
+    OutcomesReady,
+    Replied,
+    RunsEnded,
+    Wake,
+    WorkFound,
+    Write,
+    Written,
+)
+from actors.pool import Dropped, Ending, Key, Pool, Raised, Returned, Run, Snoozed
+from actors.watchers import Rates, Watchers
+from storage import verbs as v
+from storage.store import Verb
+from taskqueue.core import events as ev
+from taskqueue.core.clock import SECOND, Clock
+from taskqueue.core.config import Config
+from taskqueue.core.errors import StoreError
+from taskqueue.core.retry import delay
+from taskqueue.core.task import TERMINAL
+
+log = logging.getLogger("taskqueue.queue")
+
+CONFIRM_WITHIN = 5 * SECOND
+"""An outcome that the store has not confirmed for so long is sent again."""
+
+
+class _Asked(Struct, frozen=True):
+    """A ticket: who asked; for a submit, the queue of each task."""
+
+    reply_to: Address
+    queues: tuple[str, ...] = ()
+
+
+class _Claiming(Struct, frozen=True):
+    """A ticket: the claim of the scheduler."""
+
+    request: int
+    reply_to: Address
+
+
+class _Settling(Struct, frozen=True):
+    """A ticket: outcomes, in the order of the verbs; None for what needs no settling."""
+
+    keys: tuple[Key | None, ...]
+
+
+class QueueActor(NodeActor):
+    """See the module."""
+
+    def __init__(
+        self,
+        on_death: OnDeath,
+        *,
+        owner: str,
+        config: Config,
+        clock: Clock,
+        random: Callable[[], float],
+        address: Address,
+        storage: Address,
+        scheduler: Address,
+        health: Address,
+        pool: Pool,
+        watchers: Watchers,
+        rates: Rates,
+        open_doors: Callable[[], bool],
+    ) -> None:
+        super().__init__(on_death)
+        self._owner = owner
+        self._config = config
+        self._clock = clock
+        self._random = random
+        self._address = address
+        self._storage = storage
+        self._scheduler = scheduler
+        self._health = health
+        self._pool = pool
+        self._watchers = watchers
+        self._rates = rates
+        self._open_doors = open_doors
+
+    def receivers(self) -> dict[type[Message], Callable[[Any], None]]:
+        return {
+            Admit: self._admit,
+            Operate: self._operate,
+            FindWork: self._find_work,
+            OutcomesReady: self._outcomes_ready,
+            CheckUnsettled: self._check_unsettled,
+            Written: self._written,
+        }
+
+    def begin(self) -> None:
+        self._outcomes_ready(OutcomesReady())
+        for run in self._pool.orphans():
+            self._pool.unsettled[run.key] = (self._release(run), 0)
+        self._check_unsettled(CheckUnsettled())
+
+    # -- in ------------------------------------------------------------------------------------------------------------
+
+    def _admit(self, admit: Admit) -> None:
+        if not self._open_doors():
+            admit.reply_to.tell(Replied(results=(StoreError("the node is shutting down"),) * len(admit.drafts)))
+            return
+        capacity = self._config.queue_size
+        verbs: tuple[Verb, ...] = (
+            (v.SubmitAll(admit.drafts, capacity),) if admit.atomic else tuple(v.Submit(d, capacity) for d in admit.drafts)
+        )
+        queues = tuple(draft.queue for draft in admit.drafts)
+        self._write(verbs, _Asked(admit.reply_to, queues))
+
+    def _operate(self, operate: Operate) -> None:
+        self._write(operate.verbs, _Asked(operate.reply_to))
+
+    def _find_work(self, find: FindWork) -> None:
+        claim = v.Claim(self._owner, find.request, find.groups)
+        if not self._storage.tell(Write(verbs=(claim,), reply_to=self._address, ticket=_Claiming(find.request, find.reply_to))):
+            find.reply_to.tell(WorkFound(request=find.request, claimed=None))
+
+    def _write(self, verbs: tuple[Verb, ...], ticket: _Asked) -> None:
+        if not self._storage.tell(Write(verbs=verbs, reply_to=self._address, ticket=ticket)):
+            ticket.reply_to.tell(Replied(results=(StoreError("the store's actor is down"),) * len(verbs)))
+
+    # -- out -----------------------------------------------------------------------------------------------------------
+
+    def _outcomes_ready(self, _: OutcomesReady) -> None:
+        verbs: list[Verb] = []
+        keys: list[Key | None] = []
+        now = self._clock.monotonic()
+        endings = self._pool.endings()
+        for run, ending in endings:
+            if isinstance(ending, Dropped):
+                self._pool.settle(run.key)
+                continue
+            event = self._event(run, ending)
+            self._pool.unsettled[run.key] = (event, now)
+            verbs.append(event)
+            keys.append(run.key)
+            self._rates.finished(run.task.queue)
+        for run in self._pool.notes():
+            if run.note is not None:
+                fraction, note = run.note
+                task = run.task
+                verbs.append(ev.Report(id=task.id, owner=self._owner, fence=task.fence, fraction=fraction, note=note))
+                keys.append(None)
+        if verbs:
+            self._storage.tell(Write(verbs=tuple(verbs), reply_to=self._address, ticket=_Settling(tuple(keys))))
+        if endings:
+            self._scheduler.tell(RunsEnded())
+
+    def _check_unsettled(self, _: CheckUnsettled) -> None:
+        now = self._clock.monotonic()
+        late = [(key, event) for key, (event, sent) in list(self._pool.unsettled.items()) if now - sent >= CONFIRM_WITHIN or not sent]
+        if not late:
+            return
+        for key, event in late:
+            self._pool.unsettled[key] = (event, now)
+        keys = tuple(key for key, _ in late)
+        self._storage.tell(Write(verbs=tuple(event for _, event in late), reply_to=self._address, ticket=_Settling(keys)))
+
+    def _event(self, run: Run, ending: Ending) -> ev.Event:
+        """The next state of a task whose run ended this way."""
+        task = run.task
+        op = str(task.fence)
+        if isinstance(ending, Returned):
+            return ev.Complete(id=task.id, op=op, owner=self._owner, fence=task.fence, result=ending.result)
+        if isinstance(ending, Snoozed):
+            return ev.Snooze(id=task.id, op=op, owner=self._owner, fence=task.fence, delay=ending.delay)
+        if isinstance(ending, Raised):
+            wait = ending.delay
+            if wait is None:
+                n = task.retries - task.retries_left + 1
+                wait = delay(run.handler.backoff or self._config.backoff, n, self._random)
+            return ev.Fail(
+                id=task.id,
+                op=op,
+                owner=self._owner,
+                fence=task.fence,
+                type=ending.type,
+                message=ending.message,
+                cause=ending.cause,
+                delay=wait,
+                final=ending.final,
+            )
+        return self._release(run)
+
+    def _release(self, run: Run) -> ev.Release:
+        return ev.Release(id=run.task.id, op=str(run.task.fence), owner=self._owner, fence=run.task.fence)
+
+    # -- the store's answers -------------------------------------------------------------------------------------------
+
+    def _written(self, written: Written) -> None:
+        ticket = written.ticket
+        if isinstance(ticket, _Settling):
+            self._settled(ticket, written)
+        elif isinstance(ticket, _Claiming):
+            (claimed,) = written.results
+            found = claimed if isinstance(claimed, v.Claimed) else None
+            ticket.reply_to.tell(WorkFound(request=ticket.request, claimed=found))
+        elif isinstance(ticket, _Asked):
+            self._asked(ticket, written)
+
+    def _settled(self, ticket: _Settling, written: Written) -> None:
+        finished = []
+        for key, answer in zip(ticket.keys, written.results, strict=True):
+            if key is None or not isinstance(answer, v.Answer):
+                continue  # not done: it stays unsettled and is sent again
+            if answer.code not in (ev.Code.OK, ev.Code.DUP):
+                log.info("the outcome of task %s (fence %d) came too late: %s", *key, answer.code)
+            if answer.status in TERMINAL:
+                finished.append(key[0])
+            self._pool.settle(key)
+        self._watchers.finished(finished)
+
+    def _asked(self, ticket: _Asked, written: Written) -> None:
+        results = tuple(
+            one for result in written.results for one in (result if isinstance(result, tuple) else (result,))
+        )
+        ticket.reply_to.tell(Replied(results=results))
+        for queue, result in zip(ticket.queues, results, strict=False):
+            if isinstance(result, v.Submitted) and result.code is ev.Code.OK:
+                self._rates.submitted(queue)
+        if not ticket.queues:
+            tasks = [r.task for r in results if isinstance(r, v.Answer) and r.task is not None]
+            self._watchers.finished([task.id for task in tasks if task.status in TERMINAL])
+            self._health.tell(OrdersFiled())
+        self._scheduler.tell(Wake())

@@ -1,0 +1,293 @@
+"""SchedulerActor: keeps free workers in work. Claims what can start soon, hands it to the channels, and watches over what runs:
+deadlines, workers that do not come back, tasks that the store thinks run here and do not.
+
+State: the one claim under way, and whether more is likely to wait. What runs is in the pool, so a successor goes on with it; it
+repeats the claim that was under way under the same number, and gets the same answer.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from actors.base import NodeActor, OnDeath
+from actors.messages import (
+    Address,
+    FindWork,
+    GiveBack,
+    HeldSeen,
+    LookAtHeld,
+    Message,
+    Reconcile,
+    Registered,
+    Revoke,
+    RunsEnded,
+    SetClaiming,
+    Wake,
+    WatchRuns,
+    WorkFound,
+    Write,
+    Written,
+)
+from actors.pool import Dropped, Key, Pool, Run, Unfinished
+from actors.runners import timed_out
+from actors.ticker import Ticker
+from storage.verbs import Claimed, Group
+from taskqueue.core.clock import MILLISECOND, SECOND, Clock
+from taskqueue.core.config import GRACE_AFTER_TIMEOUT, Config
+from taskqueue.core.events import Code, Release
+from taskqueue.handlers import Handler
+
+log = logging.getLogger("taskqueue.scheduler")
+
+AHEAD = 20 * MILLISECOND
+"""So much work may wait in a channel beyond what runs: enough to bridge one commit."""
+
+MOST_AHEAD = 500
+ANSWER_WITHIN = 5 * SECOND
+SUSPECT_PATIENCE = 30 * SECOND
+"""A suspect that has waited so long stops other claims until it has run."""
+
+
+class SchedulerActor(NodeActor):
+    """See the module."""
+
+    def __init__(
+        self,
+        on_death: OnDeath,
+        *,
+        owner: str,
+        config: Config,
+        clock: Clock,
+        handlers: Mapping[str, Handler],
+        address: Address,
+        queue: Address,
+        storage: Address,
+        pool: Pool,
+        ticker: Ticker,
+        on_stuck: Callable[[str], None],
+        may_claim: Callable[[], bool],
+    ) -> None:
+        super().__init__(on_death)
+        self._owner = owner
+        self._config = config
+        self._clock = clock
+        self._handlers = handlers
+        self._address = address
+        self._queue = queue
+        self._storage = storage
+        self._pool = pool
+        self._ticker = ticker
+        self._on_stuck = on_stuck
+        self._may_claim = may_claim
+        self._claiming = True
+        self._hungry = True
+        self._asked_at: int | None = None
+        self._asked_solo = False
+        self._solo_since: int | None = None
+        self._solo_last = False
+        self._solo_barren = False
+        self._alarm: int | None = None
+        self._unknown: set[Key] = set()
+
+    def receivers(self) -> dict[type[Message], Callable[[Any], None]]:
+        return {
+            Registered: self._wake,
+            Wake: self._wake,
+            RunsEnded: self._runs_ended,
+            WorkFound: self._work_found,
+            WatchRuns: self._watch_runs,
+            Reconcile: self._reconcile,
+            HeldSeen: self._held_seen,
+            Revoke: self._revoke,
+            SetClaiming: self._set_claiming,
+            GiveBack: self._give_back,
+            Written: lambda _: None,
+        }
+
+    def begin(self) -> None:
+        if self._pool.request:
+            self._pool.request -= 1  # the last claim may have been answered to a predecessor: ask for the same again
+        self._claim()
+
+    # -- claiming ------------------------------------------------------------------------------------------------------
+
+    def _wake(self, _: Wake | Registered) -> None:
+        self._hungry = True
+        self._solo_barren = False
+        self._claim()
+
+    def _runs_ended(self, _: RunsEnded) -> None:
+        if self._hungry or self._solo_since is not None:
+            self._claim()
+
+    def _claim(self) -> None:
+        now = self._clock.monotonic()
+        if not (self._claiming and self._may_claim()):
+            return
+        if self._asked_at is not None and now - self._asked_at < ANSWER_WITHIN:
+            return
+        if self._asked_at is None:
+            groups = self._groups()
+            if not groups:
+                return
+            self._pool.request += 1
+            self._pool.groups = groups
+        self._asked_at = now
+        self._hungry = False
+        groups = self._pool.groups
+        self._asked_solo = any(group.solo for group in groups)
+        if not self._queue.tell(FindWork(request=self._pool.request, groups=groups, reply_to=self._address)):
+            self._asked_at = None
+
+    def _groups(self) -> tuple[Group, ...]:
+        """What there is room for now; nothing where it is too little to ask for."""
+        pool, queues = self._pool, self._config.queues
+        if pool.solo():
+            return ()
+        if self._solo_since is not None and not self._solo_last and not self._solo_barren:
+            if pool.idle():
+                return (Group(tuple(self._handlers), queues, 1, solo=True),)
+            if self._clock.now() - self._solo_since >= SUSPECT_PATIENCE:
+                return ()
+        groups: list[Group] = []
+        for kind, width in (("thread", self._config.worker_count), ("async", self._config.async_concurrency)):
+            names = tuple(h.name for h in self._handlers.values() if h.isolation == kind and h.max_running is None)
+            limited = [h for h in self._handlers.values() if h.isolation == kind and h.max_running is not None]
+            room = self._room(kind, width)
+            if room <= 0:
+                continue
+            if names:
+                groups.append(Group(names, queues, room))
+            for handler in limited:
+                free = min(room, (handler.max_running or 0) - pool.busy_with(handler.name))
+                if free > 0:
+                    groups.append(Group((handler.name,), queues, free))
+        return tuple(groups)
+
+    def _room(self, kind: str, width: int) -> int:
+        """How many more of this kind can start soon."""
+        pace = self._pool.pace(kind)
+        ahead = min(MOST_AHEAD, int(width * AHEAD / max(pace, 1.0))) if pace is not None and kind == "thread" else 0
+        target = width + ahead
+        busy = self._pool.busy(kind)
+        return target - busy if busy < width or busy * 4 <= target * 3 else 0
+
+    def _work_found(self, found: WorkFound) -> None:
+        if found.request != self._pool.request or self._asked_at is None:
+            return
+        self._asked_at = None
+        claimed = found.claimed
+        if claimed is None or claimed.code is not Code.OK:
+            if claimed is not None:
+                log.error("a claim was answered %s", claimed.code)
+            return
+        if not (self._claiming and self._may_claim()):
+            for run in self._arrived(claimed):
+                self._pool.end(run, Unfinished())
+            return
+        self._solo_last = self._asked_solo
+        self._solo_since = claimed.solo_since
+        taken = self._hand_out(claimed)
+        if self._asked_solo:
+            self._hungry = True  # others wait behind the suspect
+            self._solo_barren = not taken
+        if any(len(tasks) >= group.n for tasks, group in zip(claimed.tasks, self._pool.groups, strict=False)):
+            self._hungry = True
+        self._set_alarm(claimed.next_due)
+        if self._hungry or self._solo_since is not None:
+            self._claim()
+
+    def _arrived(self, claimed: Claimed) -> list[Run]:
+        runs = [Run(task, self._handlers[task.handler]) for tasks in claimed.tasks for task in tasks]
+        return [run for run in runs if self._pool.add(run)]
+
+    def _hand_out(self, claimed: Claimed) -> int:
+        runs = self._arrived(claimed)
+        for run in runs:
+            self._pool.channels[run.kind].put(run)
+        for kind, channel in self._pool.channels.items():
+            channel.call(sum(run.kind == kind for run in runs))
+        return len(runs)
+
+    def _set_alarm(self, due: int | None) -> None:
+        """Wake when the next delayed task is due."""
+        if due is None:
+            return
+        delay = max(0, due - self._clock.now())
+        moment = self._clock.monotonic() + delay
+        if self._alarm is None or moment < self._alarm or self._alarm <= self._clock.monotonic():
+            self._alarm = moment
+            self._ticker.after(delay + MILLISECOND, self._address, Wake())
+
+    # -- watching ------------------------------------------------------------------------------------------------------
+
+    def _watch_runs(self, _: WatchRuns) -> None:
+        now = self._clock.monotonic()
+        for run in self._pool.running():
+            if now < run.deadline:
+                continue
+            if not run.timed_out:
+                run.timed_out = True
+                self._tell_handler(run)
+            elif now >= run.deadline + GRACE_AFTER_TIMEOUT:
+                self._leave_behind(run)
+        for channel in self._pool.channels.values():
+            if not channel.empty():
+                channel.call(self._config.worker_count)
+        if self._pool.noted:
+            self._pool.call()
+
+    def _leave_behind(self, run: Run) -> None:
+        run.abandoned = True
+        if self._pool.end(run, timed_out(run)) and run.kind == "thread":
+            self._on_stuck(run.worker)
+
+    def _revoke(self, revoke: Revoke) -> None:
+        run = self._pool.run((revoke.task, revoke.fence))
+        if run is None or run.ended:
+            return
+        run.revoked = True
+        if run.started is None:
+            self._pool.end(run, Dropped())
+        else:
+            self._tell_handler(run, throw=run.kind == "async")
+
+    def _tell_handler(self, run: Run, *, throw: bool = True) -> None:
+        if run.cancelled is not None:
+            run.cancelled.set()
+        interrupt = run.interrupt
+        if throw and interrupt is not None:
+            interrupt()
+
+    def _reconcile(self, _: Reconcile) -> None:
+        self._storage.tell(LookAtHeld(owner=self._owner, reply_to=self._address))
+
+    def _held_seen(self, seen: HeldSeen) -> None:
+        """Release what the store thinks runs here and nobody here knows, seen twice running: a claim's answer was lost."""
+        known = self._pool.keys()
+        unknown = {(held.id, held.fence) for held in seen.held} - known
+        lost = unknown & self._unknown if self._asked_at is None else set()
+        self._unknown = unknown
+        if lost:
+            log.warning("%d tasks were claimed for this node and never arrived: they go back", len(lost))
+            verbs = tuple(Release(id=id, op=str(fence), owner=self._owner, fence=fence) for id, fence in lost)
+            self._storage.tell(Write(verbs=verbs, reply_to=self._address))
+
+    # -- ending --------------------------------------------------------------------------------------------------------
+
+    def _set_claiming(self, setting: SetClaiming) -> None:
+        self._claiming = setting.on
+        if setting.on:
+            self._wake(Wake())
+        else:
+            self._give_back(GiveBack(running=False))
+
+    def _give_back(self, give: GiveBack) -> None:
+        for run in self._pool.unstarted():
+            self._pool.end(run, Unfinished())
+        if give.running:
+            for run in self._pool.running():
+                if self._pool.end(run, Unfinished()):
+                    self._tell_handler(run, throw=run.kind == "async")

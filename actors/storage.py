@@ -1,0 +1,70 @@
+"""StorageActor: the only one who writes to the store. Takes all writes that wait in its inbox, commits them together, and
+answers when they are durable; it never waits for more to come.
+
+State: none. If it dies, senders repeat what was not answered (verbs carry op ids). If the store's medium fails, it says so
+to the node, which ends: nothing may be acknowledged any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from queue import Empty
+from typing import Any
+
+from actors.base import NodeActor, OnDeath
+from actors.messages import HeldSeen, LookAtHeld, LookAtMembers, MembersSeen, Message, Write, Written
+from storage.store import Result, Store, Verb
+from taskqueue.core.errors import StoreBroken, StoreError
+
+MOST_VERBS = 2_000
+"""In one commit; a single larger write still goes in whole."""
+
+
+class StorageActor(NodeActor):
+    """See the module."""
+
+    def __init__(self, on_death: OnDeath, *, store: Store, on_broken: Callable[[str], None]) -> None:
+        super().__init__(on_death)
+        self._store = store
+        self._on_broken = on_broken
+
+    def receivers(self) -> dict[type[Message], Callable[[Any], None]]:
+        return {Write: self._write, LookAtMembers: self._look_at_members, LookAtHeld: self._look_at_held}
+
+    def _write(self, first: Write) -> None:
+        writes = [first, *self._waiting(len(first.verbs))]
+        verbs: list[Verb] = [verb for write in writes for verb in write.verbs]
+        results: list[Result | StoreError]
+        try:
+            results = self._store.execute(verbs)
+        except StoreBroken as error:
+            results = [error] * len(verbs)
+            self._on_broken(str(error))
+        start = 0
+        for write in writes:
+            end = start + len(write.verbs)
+            write.reply_to.tell(Written(results=tuple(results[start:end]), ticket=write.ticket))
+            start = end
+
+    def _waiting(self, count: int) -> list[Write]:
+        """The other writes in the inbox, up to the limit. What is no write stays, in order, for its own turn."""
+        writes, others = [], []
+        while count < MOST_VERBS:
+            try:
+                envelope = self.actor_inbox.get_nowait()  # type: ignore[attr-defined]  # a SimpleQueue, see NodeActor
+            except Empty:
+                break
+            if isinstance(envelope.message, Write):
+                writes.append(envelope.message)
+                count += len(envelope.message.verbs)
+            else:
+                others.append(envelope)
+        for envelope in others:
+            self.actor_inbox.put(envelope)
+        return writes
+
+    def _look_at_members(self, look: LookAtMembers) -> None:
+        look.reply_to.tell(MembersSeen(members=tuple(self._store.members())))
+
+    def _look_at_held(self, look: LookAtHeld) -> None:
+        look.reply_to.tell(HeldSeen(held=tuple(self._store.held(look.owner))))

@@ -1,0 +1,129 @@
+"""Restarts actors that died of a bug, within a budget; beyond it, the node ends so that its own supervisor sees it.
+
+Runs in the main thread (`tend`). Death notices, requests to stop and requests to replace a stuck worker come in through one
+queue, which signal handlers may use as well.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import pykka
+from msgspec import Struct
+
+from actors.base import OnDeath
+from actors.handle import Handle
+from taskqueue.core.clock import SECOND, Clock
+
+log = logging.getLogger("taskqueue.supervisor")
+
+BUDGET = 5
+WINDOW = 60 * SECOND
+
+Factory = Callable[[OnDeath], pykka.ActorRef[Any]]
+
+
+class Died(Struct, frozen=True):
+    """An actor ended by an exception."""
+
+    name: str
+    error: BaseException
+
+
+class Stuck(Struct, frozen=True):
+    """A worker does not come back from its handler: leave it behind and start another in its place."""
+
+    name: str
+
+
+class StopAsked(Struct, frozen=True):
+    """Somebody wants the node to stop. `failed`: because it cannot go on; `message` says why."""
+
+    failed: bool
+    message: str
+
+
+class Supervisor:
+    """Owns the handles and how each actor is made."""
+
+    def __init__(self, clock: Clock, *, restarts: bool = True) -> None:
+        self._clock = clock
+        self._restarts = restarts
+        self._factories: dict[str, Factory] = {}
+        self._recent: deque[int] = deque(maxlen=BUDGET)
+        self._events: SimpleQueue[Died | Stuck | StopAsked] = SimpleQueue()
+        self.handles: dict[str, Handle] = {}
+        self.restarted: dict[str, int] = {}
+
+    def handle(self, name: str) -> Handle:
+        """The address of the actor `name`, which need not exist yet."""
+        return self.handles.setdefault(name, Handle(name))
+
+    def start(self, name: str, factory: Factory) -> None:
+        """Make the actor and bind it to its handle."""
+        self._factories[name] = factory
+        self._make(name)
+
+    def stop(self, name: str, timeout: float) -> bool:
+        """Let the actor finish its inbox and end; False where it did not within `timeout` seconds."""
+        ref = self.handles[name].ref
+        if ref is None or not ref.is_alive():
+            return True
+        try:
+            ref.stop(block=True, timeout=timeout)
+        except pykka.Timeout:
+            return False
+        return True
+
+    def stuck(self, name: str) -> None:
+        """Any thread: replace the worker."""
+        self._events.put(Stuck(name))
+
+    def ask_stop(self, message: str, *, failed: bool = False) -> None:
+        """Any thread, also a signal handler: end `tend`."""
+        self._events.put(StopAsked(failed, message))
+
+    def wait(self, seconds: float) -> StopAsked | None:
+        """Handle what happens for `seconds`; the request to stop, if one came."""
+        deadline = self._clock.monotonic() + round(seconds * SECOND)
+        while (left := deadline - self._clock.monotonic()) > 0:
+            try:
+                event = self._events.get(timeout=left / SECOND)
+            except Empty:
+                return None
+            if (asked := self._take(event)) is not None:
+                return asked
+        return None
+
+    def tend(self) -> StopAsked:
+        """Handle what happens until somebody asks to stop."""
+        while True:
+            if (asked := self._take(self._events.get())) is not None:
+                return asked
+
+    def _take(self, event: Died | Stuck | StopAsked) -> StopAsked | None:
+        if isinstance(event, StopAsked):
+            return event
+        if isinstance(event, Stuck):
+            log.warning("a handler did not end at its time-out: %s is left behind and replaced", event.name)
+            self._make(event.name)
+            return None
+        if not self._restarts:
+            log.error("actor %s died and is not restarted: %r", event.name, event.error)
+            return None
+        now = self._clock.monotonic()
+        if len(self._recent) == BUDGET and now - self._recent[0] < WINDOW:
+            return StopAsked(True, f"actor {event.name} died, the {BUDGET + 1}th death within a minute: {event.error!r}")
+        self._recent.append(now)
+        self.restarted[event.name] = self.restarted.get(event.name, 0) + 1
+        log.error("actor %s died and is restarted: %r", event.name, event.error)
+        self._make(event.name)
+        return None
+
+    def _make(self, name: str) -> None:
+        handle = self.handle(name)
+        handle.bind(self._factories[name](lambda error: self._events.put(Died(name, error))))

@@ -1,0 +1,159 @@
+"""What a node shows of the deployment: queues, handlers, members, its own health. Reads only, in the calling thread.
+
+State: none of its own; it reads the store, the board and the handles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from importlib.metadata import version
+
+from msgspec.structs import replace
+
+from actors.board import Board
+from actors.handle import Handle
+from actors.watchers import Rates
+from cluster.coordinator import Coordinator
+from cluster.members import Liveness
+from storage.store import Store
+from taskqueue.core.clock import Clock
+from taskqueue.core.config import Config
+from taskqueue.core.task import WAITING, Status
+from taskqueue.core.views import (
+    ClusterStatus,
+    HandlerView,
+    Health,
+    Member,
+    NodeView,
+    QueueStats,
+    QueueView,
+)
+
+
+class Views:
+    """See the module."""
+
+    def __init__(
+        self,
+        *,
+        owner: str,
+        config: Config,
+        clock: Clock,
+        store: Store,
+        coordinator: Coordinator,
+        board: Board,
+        rates: Rates,
+        handles: Mapping[str, Handle],
+    ) -> None:
+        self._owner = owner
+        self._config = config
+        self._clock = clock
+        self._store = store
+        self._coordinator = coordinator
+        self._board = board
+        self._rates = rates
+        self._handles = handles
+
+    def members(self) -> list[Member]:
+        """Everyone who has not left in good order."""
+        return [member for member in self._store.members() if not member.left]
+
+    def live(self) -> list[Member]:
+        """Those who are not known to be dead."""
+        return [member for member in self.members() if self._status(member) != Liveness.DEAD]
+
+    def queues(self) -> list[QueueStats]:
+        """Every queue that holds a task, is served or is paused, by name."""
+        live = self.live()
+        views = {view.name: view for view in self._store.queues()}
+        for name in (name for member in live for name in member.queues if name != "*"):
+            views.setdefault(name, QueueView(name=name, paused=False, counts=dict.fromkeys(Status, 0), oldest=None, lanes=()))
+        return [self._queue_stats(views[name], live) for name in sorted(views)]
+
+    def _queue_stats(self, view: QueueView, live: Iterable[Member]) -> QueueStats:
+        submitted, finished = self._rates.of(view.name)
+        served = {
+            declared.name
+            for member in live
+            if view.name in member.queues or "*" in member.queues
+            for declared in member.handlers
+        }
+        waiting = {lane.handler for lane in view.lanes if any(lane.counts.get(status, 0) for status in WAITING)}
+        return QueueStats(
+            view=view,
+            submitted_per_second=submitted,
+            finished_per_second=finished,
+            unserved=tuple(sorted(waiting - served)),
+        )
+
+    def handlers(self) -> list[HandlerView]:
+        """What live nodes declare, by name."""
+        found: dict[str, HandlerView] = {}
+        for member in self.live():
+            for declared in member.handlers:
+                other = found.get(declared.name)
+                found[declared.name] = HandlerView(
+                    name=declared.name,
+                    queues=tuple(sorted({*member.queues, *(other.queues if other else ())})),
+                    nodes=tuple(sorted({member.node, *(other.nodes if other else ())})),
+                    schema=declared.schema,
+                    isolation=declared.isolation,
+                )
+        return [found[name] for name in sorted(found)]
+
+    def nodes(self) -> list[NodeView]:
+        """Every member; this node's own heartbeat is as fresh as its board."""
+        leader = self._store.term().owner
+        snapshot = self._board.snapshot
+        views = []
+        for member in self.members():
+            if member.owner == self._owner and snapshot is not None:
+                member = replace(member, beat_at=max(member.beat_at, snapshot.at))  # noqa: PLW2901 - the same member, with what only this node knows
+            views.append(NodeView(member=member, status=self._status(member), leader=member.owner == leader))
+        return views
+
+    def status(self) -> ClusterStatus:
+        """The deployment in one look."""
+        nodes = self.nodes()
+        term = self._store.term()
+        leader = next((view.member.node for view in nodes if view.leader), None)
+        counts = dict.fromkeys((*Liveness, "draining"), 0)
+        for view in nodes:
+            counts[view.status] += 1
+        return ClusterStatus(
+            mode=self._coordinator.mode,
+            leader=leader,
+            term=term.epoch,
+            durability=self._store.durability,
+            nodes={str(status): count for status, count in counts.items()},
+            tasks=self._store.counts(),
+            uptime=self._clock.monotonic() - self._board.started,
+            version=version("taskqueue"),
+        )
+
+    def _status(self, member: Member) -> str:
+        if member.fenced:
+            return Liveness.DEAD
+        seen = self._board.liveness(member.owner, self._clock.monotonic())
+        return "draining" if member.draining and seen is not Liveness.DEAD else seen
+
+    def alive(self) -> Health:
+        """Every actor lives."""
+        dead = [f"actor {name} is down" for name, handle in sorted(self._handles.items()) if not handle.alive]
+        return Health(not dead, tuple(dead))
+
+    def ready(self) -> Health:
+        """This node takes tasks and runs them."""
+        board = self._board
+        problems = list(self.alive().problems)
+        if board.closing:
+            problems.append("the node is shutting down")
+        if board.draining:
+            problems.append("the node is draining")
+        if not board.registered:
+            problems.append("the node is not registered yet")
+        elif board.liveness(self._owner, self._clock.monotonic()) is not Liveness.ALIVE:
+            problems.append("the node has not sent a heartbeat for too long")
+        if (trouble := self._store.check()) is not None:
+            problems.append(trouble)
+        return Health(not problems, tuple(problems))
