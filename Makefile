@@ -1,0 +1,58 @@
+# The tasks of a working day. `make run` and `make test` need Python >= 3.11 and nothing else: no root, no server.
+
+PYTHON ?= python3
+BIN := .venv/bin
+ARGS ?=
+PYTEST = $(BIN)/pytest -n 2 -m "not slow"
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-all lint types arrows check bench clean
+
+help:  ## What there is
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+run: .venv/.run  ## A standalone node with the example handlers (ARGS="--port 9000")
+	$(BIN)/python -m actors.node --app-dir examples --handlers hello.handlers --handlers stdlib_stats.handlers $(ARGS)
+
+test: .venv/.test  ## Every test but the slow ones
+	$(PYTEST) $(ARGS)
+
+test-all: .venv/.test  ## Every test
+	$(BIN)/pytest -n 2 $(ARGS)
+
+lint: .venv/.dev  ## ruff
+	$(BIN)/ruff check
+
+types: .venv/.dev  ## mypy --strict
+	$(BIN)/mypy
+
+arrows: .venv/.dev  ## Who may import whom
+	$(BIN)/lint-imports
+
+check: lint types arrows  ## What CI runs: lint, types, arrows, and the tests of `make test` under coverage
+	$(PYTEST) --cov=taskqueue/core --cov=storage --cov-branch --cov-report=term:skip-covered --cov-fail-under=95 $(ARGS)
+
+bench: .venv/.run  ## Every benchmark (see bench/README.md for what they do and do not say)
+	@for script in bench/*.py; do echo "== $$script"; $(BIN)/python $$script $(ARGS) || exit 1; done
+
+clean:  ## Remove .venv and caches
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
+
+# One stamp for each set of packages; the larger sets hold the smaller.
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "taskqueue needs Python 3.11 or newer, and '$(PYTHON)' is not: name one, as in 'make $(MAKECMDGOALS) PYTHON=python3.12'" >&2; \
+	  exit 1; }
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "'$(PYTHON) -m venv' failed (Debian, Ubuntu: apt install python3-venv)" >&2; exit 1; }
+
+.venv/.run: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+.venv/.test: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	@touch .venv/.run $@
+
+.venv/.dev: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch .venv/.run .venv/.test $@
