@@ -18,7 +18,7 @@ from actors.messages import Admit, Message, Operate, Replied
 from actors.views import Views
 from actors.watchers import Watchers
 from storage import verbs as v
-from storage.store import Result, Store
+from storage.store import Result, Store, Verb
 from taskqueue.core import errors
 from taskqueue.core import events as ev
 from taskqueue.core.clock import SECOND, Clock
@@ -104,7 +104,7 @@ class NodeGateway:
             except errors.InvalidInput as error:
                 receipts.append(Receipt(id=submission.id or "", error=error))
         if atomic and len(drafts) < len(submissions):
-            innocent = errors.Conflict("not stored, because another task of this batch was refused")
+            innocent = errors.Bystander("not stored, because another task of this batch was refused")
             return [receipt or Receipt(id=s.id or "", error=innocent) for s, receipt in zip(submissions, receipts, strict=True)]
         answers = iter(self._admit(drafts, atomic) if drafts else ())
         return [receipt if receipt is not None else next(answers) for receipt in receipts]
@@ -183,7 +183,7 @@ class NodeGateway:
         return None if action == "delete" else answer.task
 
     def _operate(self, event: ev.Event) -> v.Answer:
-        (answer,) = self._ask(lambda waiter: Operate(verbs=(event,), reply_to=waiter))
+        (answer,) = self._ask(_operate((event,)))
         assert isinstance(answer, v.Answer)
         if answer.code is ev.Code.NOT_FOUND:
             raise errors.NotFound(f"no task has the id {event.id}")
@@ -201,7 +201,7 @@ class NodeGateway:
                 done += len(step)
                 continue
             verbs = tuple(ACTIONS[action](id=task_id, op=self._ids.new()) for task_id in step)
-            answers = self._ask(lambda waiter, verbs=verbs: Operate(verbs=verbs, reply_to=waiter))
+            answers = self._ask(_operate(verbs))
             done += sum(isinstance(answer, v.Answer) and answer.code is ev.Code.OK for answer in answers)
         return done
 
@@ -227,21 +227,21 @@ class NodeGateway:
     # -- queues and nodes ----------------------------------------------------------------------------------------------
 
     def pause(self, queue: str) -> None:
-        self._ask(lambda waiter: Operate(verbs=(v.Pause(queue),), reply_to=waiter))
+        self._ask(_operate((v.Pause(queue),)))
 
     def resume(self, queue: str) -> None:
-        self._ask(lambda waiter: Operate(verbs=(v.Resume(queue),), reply_to=waiter))
+        self._ask(_operate((v.Resume(queue),)))
 
     def purge(self, queue: str) -> int:
         filter = Filter(queue=queue, before=self._clock.now())
         return sum(self.bulk("cancel", replace(filter, status=status), None, dry_run=False) for status in sorted(WAITING))
 
     def drain(self, node: str, on: bool) -> None:
-        (answer,) = self._ask(lambda waiter: Operate(verbs=(v.Drain(node, on),), reply_to=waiter))
+        (answer,) = self._ask(_operate((v.Drain(node, on),)))
         if isinstance(answer, v.Answer) and answer.code is ev.Code.NOT_FOUND:
             raise errors.NotFound(f"no live node is named {node}")
 
-    def _ask(self, message: Callable[[Waiter], Message]) -> tuple[Result, ...]:
+    def _ask(self, message: Callable[[Waiter], Message]) -> tuple[Result | errors.StoreError, ...]:
         """The results of what QueueActor was asked. Raises Unavailable where one was not done or is unknown."""
         waiter = Waiter()
         if not self._queue.tell(message(waiter)):
@@ -253,6 +253,10 @@ class NodeGateway:
         if failed is not None and all(isinstance(result, errors.StoreError) for result in reply.results):
             raise errors.Unavailable(str(failed))
         return reply.results
+
+
+def _operate(verbs: tuple[Verb, ...]) -> Callable[[Waiter], Message]:
+    return lambda waiter: Operate(verbs=verbs, reply_to=waiter)
 
 
 def _receipt(draft: Draft, result: object) -> Receipt:
@@ -268,6 +272,6 @@ def _receipt(draft: Draft, result: object) -> Receipt:
     elif result.code is ev.Code.FULL:
         error = errors.QueueFull("queueSize tasks are waiting already; try again later")
     elif result.code is ev.Code.WAITS:
-        error = errors.Conflict("not stored, because another task of this batch was refused")
+        error = errors.Bystander("not stored, because another task of this batch was refused")
     repeat = result.code is ev.Code.DUP
     return Receipt(id=result.id, status=result.status, created_at=result.created_at, repeat=repeat, error=error)

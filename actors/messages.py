@@ -5,7 +5,7 @@ Whoever wants an answer says where to: `reply_to` is anything with a `tell`. A `
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -64,7 +64,7 @@ class CheckUnsettled(Message, frozen=True, kw_only=True):
 class Replied(Message, frozen=True, kw_only=True):
     """What became of an `Admit` or `Operate`."""
 
-    results: tuple[Result | tuple[Any, ...] | StoreError, ...]
+    results: tuple[Result | StoreError, ...]
 
 
 # -- to StorageActor ---------------------------------------------------------------------------------------------------
@@ -129,7 +129,9 @@ class WorkFound(Message, frozen=True, kw_only=True):
 
 
 class RunsEnded(Message, frozen=True, kw_only=True):
-    """Workers have become free."""
+    """Workers have become free; `wake_in`: in how many microseconds the first of what ended wants to run again, if any."""
+
+    wake_in: int | None = None
 
 
 class WatchRuns(Message, frozen=True, kw_only=True):

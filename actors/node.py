@@ -37,10 +37,10 @@ from actors.messages import (
 )
 from actors.pool import Channel, Pool
 from actors.queue import QueueActor
-from actors.runners import Desk, LoopRunner, ThreadRunner
+from actors.runners import Desk, LoopRunner, Runner, ThreadRunner
 from actors.scheduler import SchedulerActor
 from actors.storage import StorageActor
-from actors.supervisor import StopAsked, Supervisor
+from actors.supervisor import Factory, StopAsked, Supervisor
 from actors.ticker import ThreadTicker
 from actors.views import Views
 from actors.watchers import Rates, Watchers
@@ -102,7 +102,7 @@ class Node:
             alone=coordinator.alone,
         )
         fail = lambda message: self.supervisor.ask_stop(message, failed=True)  # noqa: E731 - said twice below
-        self._factories = {
+        self._factories: dict[str, Factory] = {
             "storage": lambda died: StorageActor.start(died, store=store, on_broken=fail),
             "queue": lambda died: QueueActor.start(
                 died,
@@ -171,6 +171,7 @@ class Node:
             board=self.board,
             rates=rates,
             handles=self.supervisor.handles,
+            running=lambda: len(self.pool.started),
         )
         self.gateway = NodeGateway(
             config=config,
@@ -182,14 +183,14 @@ class Node:
             watchers=watchers,
             views=views,
         )
-        self._server = Server(create_app(self.gateway, settings_of(config), clock), config)
+        self._server = Server(create_app(self.gateway, settings_of(config), clock), config, clock=clock)
 
     @property
     def port(self) -> int:
         """Where the API listens."""
         return self._server.port
 
-    def _worker(self, name: str, kind: str, runner: ThreadRunner | LoopRunner) -> Callable[..., object]:
+    def _worker(self, name: str, kind: str, runner: Runner) -> Factory:
         return lambda died: WorkerActor.start(
             died, name=name, channel=self.pool.channels[kind], pool=self.pool, runner=runner
         )
@@ -275,9 +276,7 @@ def build(
         restarts: whether actors that die are restarted (tests look at what stops when they are not).
     """
     clock = clock or SystemClock()
-    if not config.node_id:
-        name = f"{socket.gethostname()}-{os.getpid()}-{os.urandom(3).hex()}"
-        config = replace(config, node_id=name)
+    config = named(config)
     if handlers is None:
         handlers = collect([builtin, *import_modules(config.handlers, config.app_dir)])
     store = open_store(config, clock)
@@ -288,6 +287,13 @@ def build(
         raise
 
 
+def named(config: Config) -> Config:
+    """The same, with a name for the node where it has none: host, pid, and something random."""
+    if config.node_id:
+        return config
+    return replace(config, node_id=f"{socket.gethostname()}-{os.getpid()}-{os.urandom(3).hex()}")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """`python -m actors.node`: the exit code."""
     try:
@@ -295,13 +301,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         if loaded.print_config:
             print(render(loaded.config))
             return 0
-        config = loaded.config
-        sys.setswitchinterval(0.001)
+        config = named(loaded.config)
+        logs.setup(config.log_level, config.log_format, config.node_id)
+        sys.setswitchinterval(0.001)  # with a handler that computes, messages still pass within milliseconds
         node = build(config)
     except (ConfigError, StoreDamaged) as error:
         print(error, file=sys.stderr)
         return 2
-    logs.setup(config.log_level, config.log_format, node.config.node_id)
     return node.run()
 
 

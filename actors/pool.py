@@ -20,6 +20,9 @@ from taskqueue.handlers import Handler
 
 Key = tuple[str, int]
 
+BRISK = 100.0
+"""Microseconds of mean run time below which handing over between threads costs more than the work."""
+
 
 class Returned(Struct, frozen=True):
     """The handler returned; `result` is JSON, None where it is not kept."""
@@ -205,6 +208,11 @@ class Pool:
     def pace(self, kind: str) -> float | None:
         """Recent mean run time of this kind, in microseconds; None while unknown."""
         return self._pace.get(kind)
+
+    def brisk(self, kind: str) -> bool:
+        """Runs of this kind are so short that one thread does them faster than several that take turns."""
+        pace = self._pace.get(kind)
+        return pace is not None and pace < BRISK
 
     # -- runners -------------------------------------------------------------------------------------------------------
 

@@ -33,7 +33,7 @@ from actors.messages import (
 from actors.pool import Dropped, Ending, Key, Pool, Raised, Returned, Run, Snoozed
 from actors.watchers import Rates, Watchers
 from storage import verbs as v
-from storage.store import Verb
+from storage.store import Result, Verb
 from taskqueue.core import events as ev
 from taskqueue.core.clock import SECOND, Clock
 from taskqueue.core.config import Config
@@ -147,6 +147,7 @@ class QueueActor(NodeActor):
     def _outcomes_ready(self, _: OutcomesReady) -> None:
         verbs: list[Verb] = []
         keys: list[Key | None] = []
+        waits: list[int] = []
         now = self._clock.monotonic()
         endings = self._pool.endings()
         for run, ending in endings:
@@ -158,6 +159,8 @@ class QueueActor(NodeActor):
             verbs.append(event)
             keys.append(run.key)
             self._rates.finished(run.task.queue)
+            if isinstance(event, ev.Fail | ev.Snooze | ev.Release):
+                waits.append(0 if isinstance(event, ev.Release) else event.delay)
         for run in self._pool.notes():
             if run.note is not None:
                 fraction, note = run.note
@@ -167,7 +170,7 @@ class QueueActor(NodeActor):
         if verbs:
             self._storage.tell(Write(verbs=tuple(verbs), reply_to=self._address, ticket=_Settling(tuple(keys))))
         if endings:
-            self._scheduler.tell(RunsEnded())
+            self._scheduler.tell(RunsEnded(wake_in=min(waits, default=None)))
 
     def _check_unsettled(self, _: CheckUnsettled) -> None:
         now = self._clock.monotonic()
@@ -234,7 +237,7 @@ class QueueActor(NodeActor):
         self._watchers.finished(finished)
 
     def _asked(self, ticket: _Asked, written: Written) -> None:
-        results = tuple(
+        results: tuple[Result | StoreError, ...] = tuple(
             one for result in written.results for one in (result if isinstance(result, tuple) else (result,))
         )
         ticket.reply_to.tell(Replied(results=results))

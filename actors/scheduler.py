@@ -1,14 +1,14 @@
 """SchedulerActor: keeps free workers in work. Claims what can start soon, hands it to the channels, and watches over what runs:
 deadlines, workers that do not come back, tasks that the store thinks run here and do not.
 
-State: the one claim under way, and whether more is likely to wait. What runs is in the pool, so a successor goes on with it; it
+State: the one claim under way, and for which lines of work more is likely to wait. What runs is in the pool, so a successor goes on with it; it
 repeats the claim that was under way under the same number, and gets the same answer.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from actors.base import NodeActor, OnDeath
@@ -50,6 +50,25 @@ SUSPECT_PATIENCE = 30 * SECOND
 """A suspect that has waited so long stops other claims until it has run."""
 
 
+SOLO = "solo"
+"""The line of suspects: one at a time, for an idle node."""
+
+Line = tuple[str, tuple[str, ...], int | None]
+"""Handlers that share a capacity: their kind, their names, and the cap of a handler that has its own."""
+
+
+def _lines(handlers: Iterable[Handler]) -> dict[str, Line]:
+    lines: dict[str, Line] = {}
+    for handler in handlers:
+        if handler.max_running is not None:
+            lines[handler.name] = (handler.isolation, (handler.name,), handler.max_running)
+        else:
+            key = f"any {handler.isolation}"
+            _, names, _ = lines.get(key, (handler.isolation, (), None))
+            lines[key] = (handler.isolation, (*names, handler.name), None)
+    return lines
+
+
 class SchedulerActor(NodeActor):
     """See the module."""
 
@@ -82,9 +101,10 @@ class SchedulerActor(NodeActor):
         self._on_stuck = on_stuck
         self._may_claim = may_claim
         self._claiming = True
-        self._hungry = True
+        self._lines = _lines(handlers.values())
+        self._hungry = set(self._lines)
+        self._asked_for: tuple[str, ...] = ()
         self._asked_at: int | None = None
-        self._asked_solo = False
         self._solo_since: int | None = None
         self._solo_last = False
         self._solo_barren = False
@@ -114,11 +134,13 @@ class SchedulerActor(NodeActor):
     # -- claiming ------------------------------------------------------------------------------------------------------
 
     def _wake(self, _: Wake | Registered) -> None:
-        self._hungry = True
+        self._hungry = set(self._lines)
         self._solo_barren = False
         self._claim()
 
-    def _runs_ended(self, _: RunsEnded) -> None:
+    def _runs_ended(self, ended: RunsEnded) -> None:
+        if ended.wake_in is not None:
+            self._set_alarm(ended.wake_in)
         if self._hungry or self._solo_since is not None:
             self._claim()
 
@@ -133,38 +155,32 @@ class SchedulerActor(NodeActor):
             if not groups:
                 return
             self._pool.request += 1
-            self._pool.groups = groups
+            self._pool.groups = tuple(groups.values())
+            self._asked_for = tuple(groups)
         self._asked_at = now
-        self._hungry = False
-        groups = self._pool.groups
-        self._asked_solo = any(group.solo for group in groups)
-        if not self._queue.tell(FindWork(request=self._pool.request, groups=groups, reply_to=self._address)):
+        self._hungry.difference_update(self._asked_for)
+        if not self._queue.tell(FindWork(request=self._pool.request, groups=self._pool.groups, reply_to=self._address)):
             self._asked_at = None
 
-    def _groups(self) -> tuple[Group, ...]:
-        """What there is room for now; nothing where it is too little to ask for."""
+    def _groups(self) -> dict[str, Group]:
+        """What there is room for now and may wait, by line; nothing where it is too little to ask for."""
         pool, queues = self._pool, self._config.queues
         if pool.solo():
-            return ()
+            return {}
         if self._solo_since is not None and not self._solo_last and not self._solo_barren:
             if pool.idle():
-                return (Group(tuple(self._handlers), queues, 1, solo=True),)
+                return {SOLO: Group(tuple(self._handlers), queues, 1, solo=True)}
             if self._clock.now() - self._solo_since >= SUSPECT_PATIENCE:
-                return ()
-        groups: list[Group] = []
+                return {}
+        groups = {}
         for kind, width in (("thread", self._config.worker_count), ("async", self._config.async_concurrency)):
-            names = tuple(h.name for h in self._handlers.values() if h.isolation == kind and h.max_running is None)
-            limited = [h for h in self._handlers.values() if h.isolation == kind and h.max_running is not None]
             room = self._room(kind, width)
-            if room <= 0:
-                continue
-            if names:
-                groups.append(Group(names, queues, room))
-            for handler in limited:
-                free = min(room, (handler.max_running or 0) - pool.busy_with(handler.name))
-                if free > 0:
-                    groups.append(Group((handler.name,), queues, free))
-        return tuple(groups)
+            for line in self._hungry:
+                of_kind, names, cap = self._lines[line]
+                free = room if cap is None else min(room, cap - pool.busy_with(line))
+                if of_kind == kind and free > 0:
+                    groups[line] = Group(names, queues, free)
+        return groups
 
     def _room(self, kind: str, width: int) -> int:
         """How many more of this kind can start soon."""
@@ -187,15 +203,17 @@ class SchedulerActor(NodeActor):
             for run in self._arrived(claimed):
                 self._pool.end(run, Unfinished())
             return
-        self._solo_last = self._asked_solo
+        self._solo_last = self._asked_for == (SOLO,)
         self._solo_since = claimed.solo_since
         taken = self._hand_out(claimed)
-        if self._asked_solo:
-            self._hungry = True  # others wait behind the suspect
+        if self._solo_last:
+            self._hungry = set(self._lines)  # others wait behind the suspect
             self._solo_barren = not taken
-        if any(len(tasks) >= group.n for tasks, group in zip(claimed.tasks, self._pool.groups, strict=False)):
-            self._hungry = True
-        self._set_alarm(claimed.next_due)
+        else:
+            answered = zip(self._asked_for, self._pool.groups, claimed.tasks, strict=False)
+            self._hungry.update(line for line, group, tasks in answered if len(tasks) >= group.n)
+        if claimed.next_due is not None:
+            self._set_alarm(max(0, claimed.next_due - self._clock.now()))
         if self._hungry or self._solo_since is not None:
             self._claim()
 
@@ -208,16 +226,14 @@ class SchedulerActor(NodeActor):
         for run in runs:
             self._pool.channels[run.kind].put(run)
         for kind, channel in self._pool.channels.items():
-            channel.call(sum(run.kind == kind for run in runs))
+            channel.call(1 if self._pool.brisk(kind) else sum(run.kind == kind for run in runs))
         return len(runs)
 
-    def _set_alarm(self, due: int | None) -> None:
-        """Wake when the next delayed task is due."""
-        if due is None:
-            return
-        delay = max(0, due - self._clock.now())
-        moment = self._clock.monotonic() + delay
-        if self._alarm is None or moment < self._alarm or self._alarm <= self._clock.monotonic():
+    def _set_alarm(self, delay: int) -> None:
+        """Wake when the next delayed task is due, in `delay` microseconds."""
+        now = self._clock.monotonic()
+        moment = now + delay
+        if self._alarm is None or moment < self._alarm or self._alarm <= now:
             self._alarm = moment
             self._ticker.after(delay + MILLISECOND, self._address, Wake())
 

@@ -5,7 +5,7 @@ State: none of its own; it reads the store, the board and the handles.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import version
 
 from msgspec.structs import replace
@@ -44,6 +44,7 @@ class Views:
         board: Board,
         rates: Rates,
         handles: Mapping[str, Handle],
+        running: Callable[[], int],
     ) -> None:
         self._owner = owner
         self._config = config
@@ -53,6 +54,7 @@ class Views:
         self._board = board
         self._rates = rates
         self._handles = handles
+        self._running = running
 
     def members(self) -> list[Member]:
         """Everyone who has not left in good order."""
@@ -102,13 +104,13 @@ class Views:
         return [found[name] for name in sorted(found)]
 
     def nodes(self) -> list[NodeView]:
-        """Every member; this node's own heartbeat is as fresh as its board."""
+        """Every member; of this node, what it knows itself: its heartbeat may not go through the store."""
         leader = self._store.term().owner
         snapshot = self._board.snapshot
         views = []
         for member in self.members():
             if member.owner == self._owner and snapshot is not None:
-                member = replace(member, beat_at=max(member.beat_at, snapshot.at))  # noqa: PLW2901 - the same member, with what only this node knows
+                member = replace(member, beat_at=max(member.beat_at, snapshot.at), running=self._running())  # noqa: PLW2901 - the same member, with what only this node knows
             views.append(NodeView(member=member, status=self._status(member), leader=member.owner == leader))
         return views
 

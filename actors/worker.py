@@ -38,6 +38,8 @@ class WorkerActor(NodeActor):
         self._channel.heard(self._name)
         while (run := self._channel.take()) is not None:
             self._current = run
+            if not self._pool.brisk(run.kind) and not self._channel.empty():
+                self._channel.call(1)
             self._runner.run(run, self._name)
             self._current = None
             if run.abandoned:
