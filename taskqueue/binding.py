@@ -13,6 +13,7 @@ import json
 import re
 import typing
 from collections.abc import Callable
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, Union
 
@@ -21,6 +22,7 @@ from msgspec import UNSET, UnsetType
 
 from taskqueue.context import TaskContext
 from taskqueue.core.errors import ConfigError, InvalidInput
+from taskqueue.core.strictjson import member
 
 ROOT = "$.payload"
 
@@ -86,7 +88,7 @@ class Binding:
         arguments = self._filled(_guarded(lambda: msgspec.convert(known, self._shape, str_keys=True)))
         (kind,) = self._rest
         for key, item in value.items():
-            arguments[key] = _guarded(lambda item=item: msgspec.convert(item, kind, str_keys=True), f"{ROOT}.{key}")  # type: ignore[misc]
+            arguments[key] = _guarded(partial(msgspec.convert, item, kind, str_keys=True), member(ROOT, key))
         return arguments
 
     def _filled(self, shape: Any) -> dict[str, Any]:
@@ -173,5 +175,5 @@ def _explain(text: str, root: str) -> tuple[str, str]:
     path = root + at[1:]
     field = _FIELD.fullmatch(message)
     if field is not None:
-        return f"{path}.{field[2][:100]}", _SAID[field[1]]
+        return member(path, field[2]), _SAID[field[1]]
     return path, message[:1].lower() + message[1:]

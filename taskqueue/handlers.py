@@ -17,19 +17,19 @@ from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
 import msgspec
 
 from taskqueue.binding import Binding
-from taskqueue.context import Span, micros
+from taskqueue.context import Span
 from taskqueue.core.config import Backoff
 from taskqueue.core.errors import ConfigError
-from taskqueue.core.kinds import NAME, Wrong, expect, integer, show_span, switch, word
+from taskqueue.core.fields import read_bool, read_priority, read_retries, read_timeout
+from taskqueue.core.kinds import integer
+from taskqueue.core.names import read_name
 from taskqueue.core.options import backoff as backoff_kind
-from taskqueue.core.task import PRIORITIES
 from taskqueue.core.views import Declaration
 
 P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)
 R = TypeVar("R")
 
-_NAME = word(NAME.pattern, '1 to 128 letters, digits, "_", ".", ":" or "-"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,26 +168,12 @@ def encode_result(value: object) -> bytes:
 
 # -- declaring ---------------------------------------------------------------------------------------------------------
 
-def _priority(value: Any) -> int:
-    if isinstance(value, str) and value in PRIORITIES:
-        return PRIORITIES[value]
-    right = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 9
-    expect(right, "low, normal, high, critical or an integer from 0 to 9", value)
-    return int(value)
-
-
-def _timeout(value: Any) -> int:
-    span = micros(value)
-    expect(span > 0, "a duration above 0", str(value) if isinstance(value, timedelta) else show_span(span))
-    return span
-
-
-_KINDS: dict[str, Callable[[Any], Any]] = {
-    "queue": _NAME.read,
-    "priority": _priority,
-    "timeout": _timeout,
-    "retries": integer(0, 1000).read,
-    "keep_result": switch().read,
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "queue": read_name,
+    "priority": read_priority,
+    "timeout": lambda value: read_timeout(value.total_seconds() if isinstance(value, timedelta) else value),
+    "retries": read_retries,
+    "keep_result": read_bool,
     "backoff": lambda value: value if isinstance(value, Backoff) else backoff_kind().read(dict(value)),
     "max_running": integer(1, 10_000).read,
 }
@@ -201,19 +187,19 @@ def _declare(function: Any, name: str | None, options: Mapping[str, Any]) -> Han
         name = f"{function.__module__}.{function.__qualname__}"
     where = f"@task({name!r})".replace("'", '"')
     try:
-        _NAME.read(name)
-    except Wrong as error:
+        read_name(name)
+    except ValueError as error:
         raise ConfigError(f"{where}: name: {error}") from None
     given = {key: value for key, value in options.items() if value is not None}
     isolation = _isolation(where, function, given.pop("isolation", None))
-    values = dict.fromkeys(_KINDS)
+    values = dict.fromkeys(_READERS)
     for key, value in given.items():
         if key in _UNBUILT:
             raise ConfigError(f"{where}: {key}={value!r}: not available in this version")
-        if key not in _KINDS:
-            raise ConfigError(f"{where}: {key}: unknown option; there are: {', '.join((*_KINDS, 'isolation'))}")
+        if key not in _READERS:
+            raise ConfigError(f"{where}: {key}: unknown option; there are: {', '.join((*_READERS, 'isolation'))}")
         try:
-            values[key] = _KINDS[key](value)
+            values[key] = _READERS[key](value)
         except (ValueError, TypeError) as error:
             raise ConfigError(f"{where}: {key}{getattr(error, 'path', '')}: {error}") from None
     code = function.__code__

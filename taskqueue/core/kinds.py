@@ -16,8 +16,6 @@ from msgspec import Struct
 from taskqueue.core.clock import MILLISECOND, SECOND
 from taskqueue.core.times import format_span, parse_span
 
-NAME = re.compile(r"[A-Za-z0-9_.:-]{1,128}", re.ASCII)
-
 
 class Wrong(ValueError):
     """A value that its key cannot take; `path` leads from the key to the bad part (`.base`)."""
@@ -132,10 +130,7 @@ def span(low: int = 0) -> Kind:
         expect(micros >= low, f"a duration of at least {show_span(low)}", value)
         return micros
 
-    def text(given: str) -> Any:
-        return float(given) if re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,6})?", given, re.ASCII) else given
-
-    return Kind(read, text, show_span)
+    return Kind(read, json_or_text, show_span)
 
 
 def show_span(micros: int) -> str | float:

@@ -9,7 +9,6 @@ from msgspec import Struct
 from taskqueue.core.clock import MILLISECOND, SECOND
 from taskqueue.core.config import MIB, Backoff, Config, Retain, Retention
 from taskqueue.core.kinds import (
-    NAME,
     Kind,
     Wrong,
     integer,
@@ -24,6 +23,7 @@ from taskqueue.core.kinds import (
     switch,
     word,
 )
+from taskqueue.core.names import NAME_PATTERN
 
 
 class Option(Struct, frozen=True):
@@ -55,7 +55,7 @@ def _retain(default: Retain) -> Kind:
 _ANYTHING = Kind(lambda value: value, json_or_text)
 _SIZE = integer(1, 256 * MIB)
 _MODULE = word(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", 'a module such as "myapp.tasks"')
-_QUEUE = word(r"\*|" + NAME.pattern, 'a queue\'s name of letters, digits, "_", ".", ":", "-" (at most 128), or "*"')
+_QUEUE = word(r"\*|" + NAME_PATTERN, 'a queue\'s name of letters, digits, "_", ".", ":", "-" (at most 128), or "*"')
 _HOST = word(r"[A-Za-z0-9.:_%\[\]-]{1,253}", "a host name or an address")
 _KEPT = {
     "completed": ("completed", _retain(Retention().completed)),
@@ -79,7 +79,7 @@ _BUILT: dict[str, tuple[str, Kind]] = {
     "asyncConcurrency": ("async_concurrency", integer(1, 10_000)),
     "storage": ("storage", word(r"[A-Za-z0-9_.-]{1,64}", "sqlite, memory, or a store's name")),
     "namespace": ("namespace", word("[a-z0-9_-]{1,32}", '1 to 32 of a-z, 0-9, "_", "-"')),
-    "nodeId": ("node_id", nullable(word(NAME.pattern, 'letters, digits, "_", ".", ":", "-" (at most 128)'), "")),
+    "nodeId": ("node_id", nullable(word(NAME_PATTERN, 'letters, digits, "_", ".", ":", "-" (at most 128)'), "")),
     "leaseTtl": ("lease_ttl", span(100 * MILLISECOND)),
     "heartbeatInterval": ("heartbeat_interval", span(10 * MILLISECOND)),
     "leaderTtl": ("leader_ttl", span(100 * MILLISECOND)),

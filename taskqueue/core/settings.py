@@ -100,7 +100,8 @@ class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
         from importlib.metadata import version
 
-        parser.exit(0, f"taskqueue {version('taskqueue')}\n")
+        print(f"taskqueue {version('taskqueue')}")
+        parser.exit(0)
 
 
 def _parser() -> _Parser:
