@@ -1,7 +1,8 @@
 """One node: its actors, and `node.py`, which builds them. May import every other folder; only the doors import it.
 
 `python -m actors.node` puts the working directory first on the import path, and a user's project may have an `api/`, a
-`cluster/` or a `storage/` folder of its own there. So the siblings of this package are bound here, before anything imports them.
+`cluster/` or a `storage/` folder of its own there. So the siblings of this package are bound here, before anything
+imports them.
 """
 
 from __future__ import annotations

@@ -23,7 +23,9 @@ OnDeath = Callable[[BaseException], None]
 class NodeActor(pykka.ThreadingActor):
     """An actor that tells and is told, and never waits for another."""
 
-    use_daemon_thread = True  # a handler stuck in C must not keep the process from ending; the node stops the others itself
+    use_daemon_thread = (
+        True  # a handler stuck in C must not keep the process from ending; the node stops the others itself
+    )
 
     def __init__(self, on_death: OnDeath) -> None:
         super().__init__()
@@ -56,8 +58,8 @@ class NodeActor(pykka.ThreadingActor):
 
     def on_failure(
         self,
-        exception_type: type[BaseException] | None,  # noqa: ARG002 - pykka's signature
+        exception_type: type[BaseException] | None,
         exception_value: BaseException | None,
-        traceback: TracebackType | None,  # noqa: ARG002 - pykka's signature
+        traceback: TracebackType | None,
     ) -> None:
         self._on_death(exception_value or RuntimeError("died without a reason"))

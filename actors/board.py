@@ -1,4 +1,6 @@
-"""What is known of this node's own condition, for those who look: written by HealthActor and the composition root, read by all."""
+"""What is known of this node's own condition, for those who look: written by HealthActor and the composition root,
+read by all.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,9 @@ from taskqueue.core.config import Config
 
 
 class Snapshot(Struct, frozen=True):
-    """What HealthActor last saw: `at` is wall time, `since` when each incarnation's beat count last moved (monotonic)."""
+    """What HealthActor last saw: `at` is wall time, `since` when each incarnation's beat count last moved
+    (monotonic).
+    """
 
     at: int
     since: dict[str, int]

@@ -1,7 +1,7 @@
 """The door between threads and actors: the only place that waits for an actor's answer, and always for a bounded time.
 
-Reads go straight to the store, in the calling thread. See `api/gateway.py` for what each method promises; this class fits that
-protocol. State: a cap on threads that wait for tasks to finish.
+Reads go straight to the store, in the calling thread. See `api/gateway.py` for what each method promises; this class
+fits that protocol. State: a cap on threads that wait for tasks to finish.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from taskqueue.core.ids import Ids
 from taskqueue.core.states import TRANSITIONS, VERBS
 from taskqueue.core.submission import Submission, fill
 from taskqueue.core.task import TERMINAL, WAITING, Draft, Status, Task
-from taskqueue.core.views import Declaration, DeadCount, Filter, Page, Receipt, matches
+from taskqueue.core.views import DeadCount, Declaration, Filter, Page, Receipt, matches
 from taskqueue.handlers import Handler
 
 ANSWER_WITHIN = 10.0
@@ -105,7 +105,10 @@ class NodeGateway:
                 receipts.append(Receipt(id=submission.id or "", error=error))
         if atomic and len(drafts) < len(submissions):
             innocent = errors.Bystander("not stored, because another task of this batch was refused")
-            return [receipt or Receipt(id=s.id or "", error=innocent) for s, receipt in zip(submissions, receipts, strict=True)]
+            return [
+                receipt or Receipt(id=s.id or "", error=innocent)
+                for s, receipt in zip(submissions, receipts, strict=True)
+            ]
         answers = iter(self._admit(drafts, atomic) if drafts else ())
         return [receipt if receipt is not None else next(answers) for receipt in receipts]
 
@@ -233,8 +236,10 @@ class NodeGateway:
         self._ask(_operate((v.Resume(queue),)))
 
     def purge(self, queue: str) -> int:
-        filter = Filter(queue=queue, before=self._clock.now())
-        return sum(self.bulk("cancel", replace(filter, status=status), None, dry_run=False) for status in sorted(WAITING))
+        here = Filter(queue=queue, before=self._clock.now())
+        return sum(
+            self.bulk("cancel", replace(here, status=status), None, dry_run=False) for status in sorted(WAITING)
+        )
 
     def drain(self, node: str, on: bool) -> None:
         (answer,) = self._ask(_operate((v.Drain(node, on),)))

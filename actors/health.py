@@ -1,8 +1,8 @@
-"""HealthActor: makes the node known to the store, beats, times every other node by its beats, and carries out the orders that
-beats bring. Publishes what it sees as a snapshot for those who look.
+"""HealthActor: makes the node known to the store, beats, times every other node by its beats, and carries out the
+orders that beats bring. Publishes what it sees as a snapshot for those who look.
 
-State: the watch over all members, and which orders are done and not yet acknowledged. If it dies, nobody beats: the node looks
-late, then dead; its successor goes on beating for the same incarnation.
+State: the watch over all members, and which orders are done and not yet acknowledged. If it dies, nobody beats: the
+node looks late, then dead; its successor goes on beating for the same incarnation.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""LeaderActor: campaigns, and while it leads keeps the house: what is due is promoted, what is over expires, what is old is
-pruned, what a dead node held is taken back, and limbo is swept.
+"""LeaderActor: campaigns, and while it leads keeps the house: what is due is promoted, what is over expires, what is
+old is pruned, what a dead node held is taken back, and limbo is swept.
 
-State: which duties are due when, and which dead incarnations have been emptied. If it dies, nothing of it is lost: its successor
-campaigns with the same owner and so goes on with the same term. Every duty carries the epoch; the store refuses a deposed leader.
+State: which duties are due when, and which dead incarnations have been emptied. If it dies, nothing of it is lost:
+its successor campaigns with the same owner and so goes on with the same term. Every duty carries the epoch; the store
+refuses a deposed leader.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Every message there is between the actors of a node. Commands are imperative, events are in the past tense.
 
-Whoever wants an answer says where to: `reply_to` is anything with a `tell`. A `ticket` comes back with the answer, untouched.
+Whoever wants an answer says where to: `reply_to` is anything with a `tell`. A `ticket` comes back with the answer,
+untouched.
 """
 
 from __future__ import annotations
@@ -129,7 +130,9 @@ class WorkFound(Message, frozen=True, kw_only=True):
 
 
 class RunsEnded(Message, frozen=True, kw_only=True):
-    """Workers have become free; `wake_in`: in how many microseconds the first of what ended wants to run again, if any."""
+    """Workers have become free; `wake_in`: in how many microseconds the first of what ended wants to run again, if
+    any.
+    """
 
     wake_in: int | None = None
 

@@ -1,7 +1,7 @@
 """The composition root: builds a node from its parts, runs it, and takes it down in order. `python -m actors.node`.
 
-    stop accepting -> stop claiming -> let running finish (grace) -> release the rest -> resign, deregister -> stop the
-    API, the ticker and the actors -> close the store
+stop accepting -> stop claiming -> let running finish (grace) -> release the rest -> resign, deregister -> stop the
+API, the ticker and the actors -> close the store
 """
 
 from __future__ import annotations

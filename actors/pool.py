@@ -1,7 +1,9 @@
-"""What this node runs now: claimed tasks, the channels that workers take them from, and outcomes on their way to the store.
+"""What this node runs now: claimed tasks, the channels that workers take them from, and outcomes on their way to the
+store.
 
-Shared by SchedulerActor (puts runs in), the runners (take them out, end them) and QueueActor (settles them). It outlives each of
-them, so that none of it is lost when one is restarted. Whatever is in it can be found in the store as well.
+Shared by SchedulerActor (puts runs in), the runners (take them out, end them) and QueueActor (settles them). It
+outlives each of them, so that none of it is lost when one is restarted. Whatever is in it can be found in the store
+as well.
 """
 
 from __future__ import annotations

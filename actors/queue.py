@@ -1,8 +1,8 @@
-"""QueueActor: the rules of what goes in and what comes out. Submits and operators' wishes, claims, and outcomes of runs all
-pass here on their way to the store.
+"""QueueActor: the rules of what goes in and what comes out. Submits and operators' wishes, claims, and outcomes of
+runs all pass here on their way to the store.
 
-State: whether the doors are open, and rates for those who look. Outcomes that the store has not confirmed are kept in the
-pool and sent again (the same op, so that twice is once); if this actor dies, its successor goes on with them.
+State: whether the doors are open, and rates for those who look. Outcomes that the store has not confirmed are kept in
+the pool and sent again (the same op, so that twice is once); if this actor dies, its successor goes on with them.
 """
 
 from __future__ import annotations
@@ -125,7 +125,9 @@ class QueueActor(NodeActor):
             return
         capacity = self._config.queue_size
         verbs: tuple[Verb, ...] = (
-            (v.SubmitAll(admit.drafts, capacity),) if admit.atomic else tuple(v.Submit(d, capacity) for d in admit.drafts)
+            (v.SubmitAll(admit.drafts, capacity),)
+            if admit.atomic
+            else tuple(v.Submit(d, capacity) for d in admit.drafts)
         )
         queues = tuple(draft.queue for draft in admit.drafts)
         self._write(verbs, _Asked(admit.reply_to, queues))
@@ -135,7 +137,9 @@ class QueueActor(NodeActor):
 
     def _find_work(self, find: FindWork) -> None:
         claim = v.Claim(self._owner, find.request, find.groups)
-        if not self._storage.tell(Write(verbs=(claim,), reply_to=self._address, ticket=_Claiming(find.request, find.reply_to))):
+        if not self._storage.tell(
+            Write(verbs=(claim,), reply_to=self._address, ticket=_Claiming(find.request, find.reply_to))
+        ):
             find.reply_to.tell(WorkFound(request=find.request, claimed=None))
 
     def _write(self, verbs: tuple[Verb, ...], ticket: _Asked) -> None:
@@ -174,13 +178,19 @@ class QueueActor(NodeActor):
 
     def _check_unsettled(self, _: CheckUnsettled) -> None:
         now = self._clock.monotonic()
-        late = [(key, event) for key, (event, sent) in list(self._pool.unsettled.items()) if now - sent >= CONFIRM_WITHIN or not sent]
+        late = [
+            (key, event)
+            for key, (event, sent) in list(self._pool.unsettled.items())
+            if now - sent >= CONFIRM_WITHIN or not sent
+        ]
         if not late:
             return
         for key, event in late:
             self._pool.unsettled[key] = (event, now)
         keys = tuple(key for key, _ in late)
-        self._storage.tell(Write(verbs=tuple(event for _, event in late), reply_to=self._address, ticket=_Settling(keys)))
+        self._storage.tell(
+            Write(verbs=tuple(event for _, event in late), reply_to=self._address, ticket=_Settling(keys))
+        )
 
     def _event(self, run: Run, ending: Ending) -> ev.Event:
         """The next state of a task whose run ended this way."""

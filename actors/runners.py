@@ -1,7 +1,8 @@
 """Running a handler: in the worker's own thread, or as a coroutine on an event loop.
 
-A runner turns whatever a handler does (return, raise, hang, ask for another time) into one `Ending` of its run; nothing that a
-handler raises passes it. Both kinds can be told to interrupt a run; what a handler makes of that is its own affair.
+A runner turns whatever a handler does (return, raise, hang, ask for another time) into one `Ending` of its run;
+nothing that a handler raises passes it. Both kinds can be told to interrupt a run; what a handler makes of that is
+its own affair.
 """
 
 from __future__ import annotations
@@ -90,7 +91,9 @@ class Desk:
             return Raised("Discard", message, Cause.DISCARDED, final=True)
         if isinstance(error, InvalidInput):
             return Raised("InvalidPayload", message, final=True)
-        log.warning("task %s: %s failed: %s: %s", run.task.id, run.handler.name, type(error).__name__, message, exc_info=error)
+        log.warning(
+            "task %s: %s failed: %s: %s", run.task.id, run.handler.name, type(error).__name__, message, exc_info=error
+        )
         return Raised(type(error).__name__, message)
 
     def end(self, run: Run, ending: Ending) -> None:
@@ -107,8 +110,8 @@ def timed_out(run: Run) -> Raised:
 class ThreadRunner:
     """Runs a handler in the calling thread: one at a time. A time-out is thrown into the thread as `TimedOut`.
 
-    The exception lands between two bytecodes: a call that blocks in C (a sleep, a socket) ends first. A gate sees to it that
-    it is thrown only while the handler runs, and what had been thrown and not landed is withdrawn.
+    The exception lands between two bytecodes: a call that blocks in C (a sleep, a socket) ends first. A gate sees to
+    it that it is thrown only while the handler runs, and what had been thrown and not landed is withdrawn.
     """
 
     def __init__(self, desk: Desk) -> None:
@@ -136,7 +139,7 @@ class ThreadRunner:
     def _attempt(self, run: Run) -> Ending:
         try:
             value = run.handler.function(**self._desk.arguments(run))
-        except BaseException as error:  # noqa: BLE001 - handlers' exceptions are data, SystemExit and TimedOut among them
+        except BaseException as error:
             return self._desk.raised(run, error)
         return self._desk.returned(run, value)
 
@@ -169,7 +172,7 @@ class _Gate:
 
 
 class LoopRunner:
-    """Runs handlers as tasks of one event loop, in a thread of its own. A time-out or a cancel cancels the coroutine."""
+    """Runs handlers as tasks of one event loop, in a thread of its own. A time-out or a cancel cancels the task."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
@@ -210,7 +213,7 @@ class LoopRunner:
             ending = self._desk.returned(run, await coroutine)
         except asyncio.CancelledError:
             ending = Dropped() if run.revoked else Raised("CancelledError", "the handler's coroutine was cancelled")
-        except BaseException as error:  # noqa: BLE001 - handlers' exceptions are data
+        except BaseException as error:
             ending = self._desk.raised(run, error)
         finally:
             run.interrupt = None
@@ -221,6 +224,6 @@ def _text(error: BaseException) -> str:
     """The exception's own words, as far as it has any and they can be stored."""
     try:
         text = str(error)
-    except Exception:  # noqa: BLE001 - a broken __str__ is the handler's, and no reason to lose the outcome
+    except Exception:
         text = "<its text could not be made>"
     return text[:MESSAGE_LIMIT].encode("utf-8", "backslashreplace").decode()

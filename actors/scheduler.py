@@ -1,8 +1,8 @@
-"""SchedulerActor: keeps free workers in work. Claims what can start soon, hands it to the channels, and watches over what runs:
-deadlines, workers that do not come back, tasks that the store thinks run here and do not.
+"""SchedulerActor: keeps free workers in work. Claims what can start soon, hands it to the channels, and watches over
+what runs: deadlines, workers that do not come back, tasks that the store thinks run here and do not.
 
-State: the one claim under way, and for which lines of work more is likely to wait. What runs is in the pool, so a successor goes on with it; it
-repeats the claim that was under way under the same number, and gets the same answer.
+State: the one claim under way, and for which lines of work more is likely to wait. What runs is in the pool, so a
+successor goes on with it; it repeats the claim that was under way under the same number, and gets the same answer.
 """
 
 from __future__ import annotations
@@ -281,14 +281,16 @@ class SchedulerActor(NodeActor):
         self._storage.tell(LookAtHeld(owner=self._owner, reply_to=self._address))
 
     def _held_seen(self, seen: HeldSeen) -> None:
-        """Release what the store thinks runs here and nobody here knows, seen twice running: a claim's answer was lost."""
+        """Release what the store thinks runs here and nobody here knows, seen twice running: a claim's answer was
+        lost.
+        """
         known = self._pool.keys()
         unknown = {(held.id, held.fence) for held in seen.held} - known
         lost = unknown & self._unknown if self._asked_at is None else set()
         self._unknown = unknown
         if lost:
             log.warning("%d tasks were claimed for this node and never arrived: they go back", len(lost))
-            verbs = tuple(Release(id=id, op=str(fence), owner=self._owner, fence=fence) for id, fence in lost)
+            verbs = tuple(Release(id=key[0], op=str(key[1]), owner=self._owner, fence=key[1]) for key in lost)
             self._storage.tell(Write(verbs=verbs, reply_to=self._address))
 
     # -- ending --------------------------------------------------------------------------------------------------------

@@ -1,8 +1,8 @@
-"""StorageActor: the only one who writes to the store. Takes all writes that wait in its inbox, commits them together, and
-answers when they are durable; it never waits for more to come.
+"""StorageActor: the only one who writes to the store. Takes all writes that wait in its inbox, commits them together,
+and answers when they are durable; it never waits for more to come.
 
-State: none. If it dies, senders repeat what was not answered (verbs carry op ids). If the store's medium fails, it says so
-to the node, which ends: nothing may be acknowledged any more.
+State: none. If it dies, senders repeat what was not answered (verbs carry op ids). If the store's medium fails, it
+says so to the node, which ends: nothing may be acknowledged any more.
 """
 
 from __future__ import annotations

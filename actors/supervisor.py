@@ -1,7 +1,7 @@
 """Restarts actors that died of a bug, within a budget; beyond it, the node ends so that its own supervisor sees it.
 
-Runs in the main thread (`tend`). Death notices, requests to stop and requests to replace a stuck worker come in through one
-queue, which signal handlers may use as well.
+Runs in the main thread (`tend`). Death notices, requests to stop and requests to replace a stuck worker come in
+through one queue, which signal handlers may use as well.
 """
 
 from __future__ import annotations
@@ -117,7 +117,9 @@ class Supervisor:
             return None
         now = self._clock.monotonic()
         if len(self._recent) == BUDGET and now - self._recent[0] < WINDOW:
-            return StopAsked(True, f"actor {event.name} died, the {BUDGET + 1}th death within a minute: {event.error!r}")
+            return StopAsked(
+                True, f"actor {event.name} died, the {BUDGET + 1}th death within a minute: {event.error!r}"
+            )
         self._recent.append(now)
         self.restarted[event.name] = self.restarted.get(event.name, 0) + 1
         log.error("actor %s died and is restarted: %r", event.name, event.error)

@@ -69,7 +69,9 @@ class Views:
         live = self.live()
         views = {view.name: view for view in self._store.queues()}
         for name in (name for member in live for name in member.queues if name != "*"):
-            views.setdefault(name, QueueView(name=name, paused=False, counts=dict.fromkeys(Status, 0), oldest=None, lanes=()))
+            views.setdefault(
+                name, QueueView(name=name, paused=False, counts=dict.fromkeys(Status, 0), oldest=None, lanes=())
+            )
         return [self._queue_stats(views[name], live) for name in sorted(views)]
 
     def _queue_stats(self, view: QueueView, live: Iterable[Member]) -> QueueStats:

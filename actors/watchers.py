@@ -13,7 +13,9 @@ SPAN = 60
 
 
 class Watchers:
-    """Wakes threads that wait for tasks. Only what finishes on this node is heard of; others have to look from time to time."""
+    """Wakes threads that wait for tasks. Only what finishes on this node is heard of; others have to look from time
+    to time.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -1,8 +1,8 @@
-"""WorkerActor: takes runs from its channel and has its runner run them. There is one for each thread of sync handlers, and one
-that feeds the event loop.
+"""WorkerActor: takes runs from its channel and has its runner run them. There is one for each thread of sync
+handlers, and one that feeds the event loop.
 
-State: none that matters; what it runs is in the pool. If it dies, what it had taken goes back, uncharged. A worker whose handler hangs is left behind by the supervisor: when the handler
-comes back at last, it stops.
+State: none that matters; what it runs is in the pool. If it dies, what it had taken goes back, uncharged. A worker
+whose handler hangs is left behind by the supervisor: when the handler comes back at last, it stops.
 """
 
 from __future__ import annotations

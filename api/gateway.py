@@ -27,14 +27,17 @@ class Gateway(Protocol):
 
     def submit(self, submissions: Sequence[Submission], *, atomic: bool = False) -> list[Receipt]:
         """Store tasks; one receipt each, in order. What is wrong with one is in its receipt (`InvalidInput` with paths
-        that begin at the task's own `$`, `Conflict`, `QueueFull`, `TooLarge`, `Unavailable`). `atomic`: all or none; the
-        receipts of the innocent ones then hold a `Conflict`, too."""
+        that begin at the task's own `$`, `Conflict`, `QueueFull`, `TooLarge`, `Unavailable`). `atomic`: all or none;
+        the receipts of the innocent ones then hold a `Conflict`, too.
+        """
 
     def get(self, task_id: str) -> Task:
         """Raises NotFound."""
 
     def wait(self, task_id: str, seconds: float) -> Task:
-        """The task as soon as it is terminal, or as it is after `seconds`; at once where too many wait. Raises NotFound."""
+        """The task as soon as it is terminal, or as it is after `seconds`; at once where too many wait. Raises
+        NotFound.
+        """
 
     def find(self, filter: Filter, limit: int, cursor: str | None) -> Page:
         """Raises InvalidInput with path `?cursor` for a cursor that no page gave."""
@@ -49,7 +52,8 @@ class Gateway(Protocol):
         """`cancel`, `retry`, `replay`, `delete` one task (None: deleted). Raises NotFound, Conflict."""
 
     def bulk(self, action: str, filter: Filter, ids: Sequence[str] | None, *, dry_run: bool) -> int:
-        """The same for all that match the filter (and are among `ids`, if given) and whose state allows it; how many."""
+        """The same for all that match the filter (and are among `ids`, if given) and whose state allows it; how many.
+        """
 
     def queues(self) -> list[QueueStats]:
         """Every queue that holds a task, is served or is paused."""

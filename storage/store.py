@@ -58,8 +58,8 @@ class Store(Protocol):
         """Do the verbs in order and return when all of them are durable; one result each.
 
         Each verb is atomic by itself; together they share one commit where the backend has such a thing. A verb that is
-        refused answers with a code, it does not raise and does not touch its neighbours. A verb answered with `StoreFull`
-        changed nothing.
+        refused answers with a code, it does not raise and does not touch its neighbours. A verb answered with
+        `StoreFull` changed nothing.
 
         Answers by verb: an event of one task -> `Answer`; `Submit` -> `Submitted`; `SubmitAll` -> tuple of `Submitted`;
         `Claim` -> `Claimed`; `Beat` -> `Beaten`; `Campaign` -> `Elected`; every `Led` verb -> `Moved`, but `Fence` and

@@ -88,7 +88,8 @@ class Claim(Struct, frozen=True):
 
 
 class Claimed(Struct, frozen=True):
-    """The tasks taken, per group; when the next delayed task of any lane is due; since when a suspect of the groups' lanes waits.
+    """The tasks taken, per group; when the next delayed task of any lane is due; since when a suspect of the groups'
+    lanes waits.
 
     FENCED: the incarnation is unknown or declared dead. REFUSED: an older request number than the last.
     """
@@ -205,7 +206,8 @@ class Fence(Led, frozen=True, kw_only=True):
 
 
 class Reap(Led, frozen=True, kw_only=True):
-    """Take back at most `limit` tasks of a fenced incarnation; each counts one crash. REFUSED while it is not fenced."""
+    """Take back at most `limit` tasks of a fenced incarnation; each counts one crash. REFUSED while it is not fenced.
+    """
 
     owner: str
     max_crashes: int
@@ -233,14 +235,18 @@ class Keep(Struct, frozen=True):
 
 
 class PruneOld(Led, frozen=True, kw_only=True):
-    """Delete at most `limit` finished tasks (and idempotency keys that are over) beyond what is to be kept (the verb `prune`)."""
+    """Delete at most `limit` finished tasks (and idempotency keys that are over) beyond what is to be kept (the verb
+    `prune`).
+    """
 
     keep: tuple[Keep, ...]
     limit: int = 500
 
 
 class Sweep(Led, frozen=True, kw_only=True):
-    """Look for limbo: a task whose owner is unknown, counts that are off. Repairs and counts; 0 is the healthy answer."""
+    """Look for limbo: a task whose owner is unknown, counts that are off. Repairs and counts; 0 is the healthy
+    answer.
+    """
 
     limit: int = 500
 
@@ -286,7 +292,8 @@ class DropSchedule(Struct, frozen=True):
 
 
 class Tick(Led, frozen=True, kw_only=True):
-    """Move a schedule's cursor from `cursor` to `upto` and submit `drafts`, in one step; `skipped` are counts by reason.
+    """Move a schedule's cursor from `cursor` to `upto` and submit `drafts`, in one step; `skipped` are counts by
+    reason.
 
     STALE where cursor or generation is another; REFUSED where it is paused. A draft whose id exists is not made twice.
     """

@@ -65,7 +65,9 @@ class StoreFull(StoreError):
 
 
 class StoreBroken(StoreError):
-    """The store's medium failed (I/O error, failed fsync). Outcomes are unknown; the process has to end and look again."""
+    """The store's medium failed (I/O error, failed fsync). Outcomes are unknown; the process has to end and look
+    again.
+    """
 
 
 class StoreDamaged(StoreError):

@@ -105,8 +105,8 @@ class Update(Event, frozen=True, kw_only=True):
     """An operator changes a waiting task. `run_at=None` means now; `expires_at=None` means never."""
 
     priority: int | UnsetType = UNSET
-    run_at: int | None | UnsetType = UNSET
-    expires_at: int | None | UnsetType = UNSET
+    run_at: int | UnsetType | None = UNSET
+    expires_at: int | UnsetType | None = UNSET
     tags: tuple[str, ...] | UnsetType = UNSET
 
 

@@ -17,7 +17,8 @@ class Ids(Protocol):
 
 
 class UuidIds:
-    """UUID version 7 (RFC 9562): 48 bits of milliseconds, then a 12-bit count within the millisecond, then 62 random bits.
+    """UUID version 7 (RFC 9562): 48 bits of milliseconds, then a 12-bit count within the millisecond, then 62 random
+    bits.
 
     The count makes ids of one source strictly increasing, also when the clock stands still or goes back.
     """

@@ -1,6 +1,7 @@
 """The table of states, and the one function that moves a task along it.
 
-Every backend is held to `TRANSITIONS` and `apply` by the conformance suite; the diagram in `docs/states.md` is made from them.
+Every backend is held to `TRANSITIONS` and `apply` by the conformance suite; the diagram in `docs/states.md` is made
+from them.
 """
 
 from __future__ import annotations

@@ -9,7 +9,9 @@ from taskqueue.core.task import Cause, Status, Task
 
 
 class Declaration(Struct, frozen=True, kw_only=True):
-    """What a node says of a handler that it serves; None: not declared. `schema` is the JSON Schema of its parameters."""
+    """What a node says of a handler that it serves; None: not declared. `schema` is the JSON Schema of its
+    parameters.
+    """
 
     name: str
     isolation: str = "thread"
@@ -57,7 +59,9 @@ class DeadCount(Struct, frozen=True):
 
 
 class QueueView(Struct, frozen=True, kw_only=True):
-    """One queue: paused or not, its counts by state, and since when its oldest claimable task waits (microseconds, None: none)."""
+    """One queue: paused or not, its counts by state, and since when its oldest claimable task waits (microseconds,
+    None: none).
+    """
 
     name: str
     paused: bool
