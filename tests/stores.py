@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections import Counter, defaultdict
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,8 @@ from msgspec.structs import replace
 
 from storage import verbs as v
 from storage.memory import open_memory
+from storage.sqlite import open_sqlite
+from storage.sqlite_file import NAME
 from storage.store import Store
 from taskqueue.core import events as ev
 from taskqueue.core.clock import ManualClock
@@ -44,10 +48,25 @@ class Sqlite:
     """The backend in a file, and how its rows come to harm."""
 
     def __init__(self, folder: Path, clock: ManualClock) -> None:
-        from storage.sqlite import open_sqlite
-
-        self._folder = folder
+        self._file = folder / NAME
         self.store = open_sqlite(Config(data_dir=str(folder)), clock)
+
+    def corrupt(self, task_id: str) -> None:
+        """Change a stored payload behind the store's back."""
+        self._harm("UPDATE tasks SET payload = ? WHERE id = ?", b'{"a":2}', task_id)
+
+    def lose_member(self, owner: str) -> None:
+        """Forget a member behind the store's back."""
+        self._harm("DELETE FROM members WHERE owner = ?", owner)
+
+    def miscount(self) -> None:
+        """Falsify a count behind the store's back; what it keeps of it in memory is then read anew."""
+        self._harm("UPDATE lanes SET ready = ready + 5 WHERE queue = ? AND handler = ?", "default", "echo")
+        self.store._tx.reload()
+
+    def _harm(self, statement: str, *values: str | bytes) -> None:
+        with closing(sqlite3.connect(self._file, isolation_level=None)) as connection:
+            assert connection.execute(statement, values).rowcount == 1
 
 
 BACKENDS = {"memory": Memory, "sqlite": Sqlite}

@@ -1,0 +1,2 @@
+-- takes: queue
+INSERT OR IGNORE INTO paused VALUES (:queue)

@@ -1,0 +1,15 @@
+-- The owner gives it back; nothing is charged. Returns (place, lane), or no row.
+-- takes: id, op, owner, fence, now
+UPDATE tasks SET
+    place = CASE WHEN solo THEN 'solo' ELSE 'ready' END,
+    owner = NULL,
+    op = CASE WHEN :op = '' THEN op ELSE :op END,
+    due_at = :now,
+    attempt = attempt - 1,
+    history = json_insert(
+        CASE WHEN json_array_length(history) < 20 THEN history ELSE json_remove(history, '$[0]') END, '$[#]',
+        json_array(attempt, generation, coalesce(node, ''), coalesce(started_at, :now), :now, 'released', NULL)
+    )
+WHERE id = :id AND place = 'running' AND owner = :owner AND fence = :fence AND (:op = '' OR op <> :op)
+    AND NOT EXISTS (SELECT 1 FROM members WHERE owner = :owner AND fenced)
+RETURNING place, lane

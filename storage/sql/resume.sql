@@ -1,0 +1,2 @@
+-- takes: queue
+DELETE FROM paused WHERE queue = :queue

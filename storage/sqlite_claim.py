@@ -1,0 +1,109 @@
+"""How the SQLite backend hands out tasks: the verb `claim`.
+
+State: none of its own. The heads of the open lanes are merged by rank; a lane's next tasks are read in pieces that
+double.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from heapq import merge
+from itertools import islice
+from zlib import crc32
+
+from storage import verbs as v
+from storage.sqlite_events import change
+from storage.sqlite_lanes import Lane
+from storage.sqlite_rows import READY, RUNNING, SOLO, Stored, numbers, stored
+from storage.sqlite_tx import Tx
+from taskqueue.core.events import Code, Corrupt, Expire, Taken
+from taskqueue.core.states import apply
+from taskqueue.core.task import Task, rank
+
+GIVEN_UP_PER_CLAIM = 1_000
+"""How many tasks that are over or damaged one group of a claim clears away at most."""
+
+
+def claim(tx: Tx, verb: v.Claim) -> v.Claimed:
+    """Take what fits into the groups."""
+    seat = tx.one("claim.seat", verb.owner)
+    if seat is None:
+        return v.Claimed(Code.FENCED)
+    node, last, draining = seat
+    if verb.request < last:
+        return v.Claimed(Code.REFUSED)
+    if verb.request == last:
+        tasks = _taken_before(tx, verb)
+    else:
+        tx.run("claim.number", verb.owner, verb.request)
+        tasks = ((),) * len(verb.groups)
+        if not draining:
+            promote(tx, v.PROMOTED_PER_CLAIM)
+            tasks = tuple(_take(tx, group, verb, node) for group in verb.groups)
+    due = tx.one("claim.due")
+    since = [tx.one("claim.since", lane.id) for group in verb.groups for lane in tx.lanes.open(SOLO, group)]
+    return v.Claimed(Code.OK, tasks, None if due is None else due[0], min((row[0] for row in since if row), default=None))
+
+
+def promote(tx: Tx, limit: int) -> int:
+    """Move delayed tasks whose time has come into their lanes, earliest first; how many."""
+    due = tx.all("promote.due", tx.now, limit)
+    if due:
+        tx.run("promote.move", numbers(row[0] for row in due))
+    for _, lane, place, solo in due:
+        tx.lanes.move(lane, place, SOLO if solo else READY)
+    return len(due)
+
+
+def _take(tx: Tx, group: v.Group, verb: v.Claim, node: str) -> tuple[Task, ...]:
+    """Up to `group.n` tasks of its lanes, lowest rank first. What is over or damaged is given up on the way."""
+    place = SOLO if group.solo else READY
+    lanes = tx.lanes.open(place, group)
+    line = merge(*(_walk(tx, lane, place, 1 + group.n // len(lanes)) for lane in lanes))
+    good: list[Stored] = []
+    given_up = 0
+    while given_up < GIVEN_UP_PER_CLAIM and (heads := list(islice(line, group.n - len(good)))):
+        for head in tx.tasks(seq for _, _, seq in heads):
+            task = head.task
+            if task.expires_at is not None and task.expires_at <= tx.now:
+                change(tx, head, Expire(id=task.id))
+                given_up += 1
+            elif crc32(task.payload) != task.checksum:
+                change(tx, head, Corrupt(id=task.id))
+                given_up += 1
+            else:
+                good.append(head)
+    tx.run("claim.take", numbers(head.seq for head in good), verb.owner, node, verb.request, tx.now)
+    taken = []
+    for head in good:
+        tx.lanes.move(head.lane, place, RUNNING)
+        after = apply(head.task, Taken(id=head.task.id, owner=verb.owner, node=node, request=verb.request), tx.now)
+        assert after is not None  # only delete and prune end in nothing
+        taken.append(after)
+    return tuple(taken)
+
+
+def _walk(tx: Tx, lane: Lane, place: str, chunk: int) -> Iterator[tuple[int, str, int]]:
+    """The tasks of a lane at `place`: (rank, id, number), lowest first."""
+    after = (-(2**62), "")
+    while rows := tx.all(f"claim.{place}", lane.id, *after, chunk):
+        for eligible_at, task_id, seq in rows:
+            yield rank(lane.priority, eligible_at, tx.aging), task_id, seq
+        after = rows[-1][:2]
+        chunk *= 2
+
+
+def _taken_before(tx: Tx, verb: v.Claim) -> tuple[tuple[Task, ...], ...]:
+    """What claim `verb.request` took and its owner still holds, each task in the first group that it fits into."""
+    groups: list[list[Task]] = [[] for _ in verb.groups]
+    for _, _, _, task in map(stored, tx.all("claim.taken", verb.owner, verb.request)):
+        if groups:
+            fitting = (n for n, group in enumerate(verb.groups) if _fits(task, group, len(groups[n])))
+            groups[next(fitting, 0)].append(task)
+    return tuple(map(tuple, groups))
+
+
+def _fits(task: Task, group: v.Group, filled: int) -> bool:
+    """Might `group`, which has `filled` tasks so far, have taken it?"""
+    queue = group.queues == ("*",) or task.queue in group.queues
+    return queue and task.handler in group.handlers and task.solo is group.solo and filled < group.n

@@ -1,0 +1,151 @@
+"""The file of the SQLite backend: made, checked before it is opened, opened as guarantees say.
+
+State: none. What is damaged is never opened for writing, and nothing in its directory is changed: the file and its log
+are for the operator to copy and recover.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from urllib.parse import quote
+from uuid import uuid4
+
+from storage import wal
+from storage.sqlite_sql import schema
+from taskqueue.core.errors import ConfigError, StoreDamaged
+
+NAME = "taskqueue.db"
+APPLICATION = 0x5451_5545  # "TQUE"
+SCHEMA = 1
+"""The version of `schema.sql`."""
+
+PRAGMAS: tuple[tuple[str, str, str | int], ...] = (
+    ("busy_timeout", "5000", 5000),
+    ("foreign_keys", "ON", 1),
+    ("cell_size_check", "ON", 1),
+    ("trusted_schema", "OFF", 0),
+    ("mmap_size", "0", 0),
+    ("temp_store", "MEMORY", 2),
+)
+"""Of every connection: name, what it is set to, what it must answer then."""
+
+WRITER_PRAGMAS: tuple[tuple[str, str, str | int], ...] = (
+    *PRAGMAS,
+    ("journal_mode", "WAL", "wal"),
+    ("synchronous", "FULL", 2),
+    ("wal_autocheckpoint", "1000", 1000),
+    ("journal_size_limit", str(64 << 20), 64 << 20),
+    ("cache_size", "-16384", -16384),  # KiB: a large batch must not spill into the log before its commit
+)
+READER_PRAGMAS: tuple[tuple[str, str, str | int], ...] = (*PRAGMAS, ("query_only", "ON", 1))
+
+
+def writer(path: Path) -> sqlite3.Connection:
+    """The one connection that writes; transactions are begun and ended by hand."""
+    return _connect(path, "rw", WRITER_PRAGMAS)
+
+
+def reader(path: Path) -> sqlite3.Connection:
+    """A connection that cannot write."""
+    return _connect(path, "ro", READER_PRAGMAS)
+
+
+def _connect(path: Path, mode: str, pragmas: tuple[tuple[str, str, str | int], ...]) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"file:{quote(str(path))}?mode={mode}",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=256,
+    )
+    try:
+        for name, value, wanted in pragmas:
+            connection.execute(f"PRAGMA {name} = {value}").close()
+            (answer,) = connection.execute(f"PRAGMA {name}").fetchone()
+            if answer != wanted:
+                raise ConfigError(f"storage: SQLite answers {answer!r} for {name}, where {wanted!r} is needed")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def create(path: Path) -> None:
+    """Make a fresh file. It gets its name when it is whole and on disk, so that there never is half a one."""
+    fresh = path.with_name(f"{path.name}.new")
+    for left_over in path.parent.glob(f"{fresh.name}*"):
+        left_over.unlink()
+    os.close(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+    with closing(writer(fresh)) as connection:
+        connection.executescript(
+            f"BEGIN; PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {SCHEMA}; {schema()} COMMIT"
+        )
+        connection.execute("INSERT INTO meta VALUES ('dataset', ?)", (str(uuid4()),))
+    _sync(fresh)
+    fresh.rename(path)
+    _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def check(path: Path) -> None:
+    """Look at an existing file and its log without changing either.
+
+    Raises:
+        StoreDamaged: it is not what was written.
+        ConfigError: it belongs to another application, or to a newer version of this one.
+    """
+    log = Path(f"{path}-wal")
+    wrong = wal.damage(log)
+    if wrong is not None:
+        raise _damaged(log, wrong)
+    if path.stat().st_size == 0:
+        raise _damaged(path, "it is empty")
+    try:
+        with _unchanged(path), closing(reader(path)) as connection:
+            (application,) = connection.execute("PRAGMA application_id").fetchone()
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            if application != APPLICATION:
+                raise ConfigError(f"dataDir {path.parent}: {NAME} is the file of another application")
+            if version > SCHEMA:
+                raise ConfigError(
+                    f"dataDir {path.parent}: {NAME} is of a newer taskqueue (schema {version}; this one knows {SCHEMA})"
+                )
+            (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.DatabaseError as error:
+        raise _damaged(path, str(error)) from error
+    if verdict != "ok":
+        raise _damaged(path, verdict.replace("\n", " "))
+
+
+def _damaged(path: Path, wrong: str) -> StoreDamaged:
+    return StoreDamaged(
+        f"{path}: damaged: {wrong}; nothing was changed. Copy the directory, then restore a backup, or run "
+        f"`sqlite3 {NAME} .recover | sqlite3 new.db` on the copy and put new.db in its place"
+    )
+
+
+@contextmanager
+def _unchanged(path: Path) -> Iterator[None]:
+    """What SQLite makes beside a file that it reads is put back as it was, where the reading fails."""
+    beside = [Path(f"{path}{suffix}") for suffix in ("-wal", "-shm")]
+    index = beside[1].read_bytes() if beside[1].exists() else None
+    missing = [file for file in beside if not file.exists()]
+    try:
+        yield
+    except BaseException:
+        for file in missing:
+            file.unlink(missing_ok=True)
+        if index is not None:
+            beside[1].write_bytes(index)
+        raise

@@ -1,0 +1,189 @@
+"""How the SQLite backend is read: on read-only connections, in the calling thread, never behind a write.
+
+State: a pool of read-only connections, one for each read that ever ran at the same time. A read that needs several
+statements does them in one transaction, so that they see one moment.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from heapq import merge
+from itertools import islice
+from typing import Any
+
+from storage import verbs as v
+from storage.sqlite_rows import PLACES, STATUS, Row, member, numbers, stored, text
+from storage.sqlite_schedules import schedule
+from storage.sqlite_sql import statements
+from taskqueue.core.task import Cause, Status, Task
+from taskqueue.core.views import DeadCount, Filter, Held, Lane, Member, Page, QueueView
+
+STREAMS = 1_000
+"""How many (lane, place) pairs a page merges at most; where more match, it walks all tasks."""
+
+_CURSOR = re.compile(r"s([0-9]{1,18})", re.ASCII)
+_END = 2**62
+_OLDEST = slice(-2, None)
+
+Run = Callable[..., sqlite3.Cursor]
+
+
+class Reads:
+    """The reads of `storage.store.Store`."""
+
+    def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
+        self._connect = connect
+        self._pool: deque[sqlite3.Connection] = deque()
+        self._sql = statements()
+
+    @contextmanager
+    def _reading(self) -> Iterator[Run]:
+        """A way to run statements that all see the same moment."""
+        try:
+            connection = self._pool.pop()
+        except IndexError:
+            connection = self._connect()
+        try:
+            connection.execute("BEGIN")
+            yield lambda statement, *values: connection.execute(self._sql[statement], values)
+        finally:
+            connection.rollback()
+            self._pool.append(connection)
+
+    def close(self) -> None:
+        """Close every connection."""
+        while self._pool:
+            self._pool.pop().close()
+
+    def get(self, task_id: str) -> Task | None:
+        """See `Store.get`."""
+        with self._reading() as run:
+            row = run("event.record", task_id).fetchone()
+        return None if row is None else stored(row).task
+
+    def statuses(self, ids: Sequence[str]) -> dict[str, Status]:
+        """See `Store.statuses`."""
+        with self._reading() as run:
+            return {task_id: STATUS[place] for task_id, place in run("read.statuses", text(ids))}
+
+    def counts(self) -> dict[Status, int]:
+        """See `Store.counts`."""
+        with self._reading() as run:
+            return _sums(row[4:] for row in run("lane.all"))
+
+    def dead(self) -> list[DeadCount]:
+        """See `Store.dead`."""
+        with self._reading() as run:
+            return [DeadCount(handler, Cause(cause), count) for handler, cause, count in run("read.dead")]
+
+    def queues(self) -> list[QueueView]:
+        """See `Store.queues`."""
+        with self._reading() as run:
+            paused = {queue for (queue,) in run("lane.paused")}
+            rows = [row for row in run("read.lanes") if any(row[2:_OLDEST.start])]
+        return [_queue(name, name in paused, rows) for name in sorted(paused | {row[0] for row in rows})]
+
+    def members(self) -> list[Member]:
+        """See `Store.members`."""
+        with self._reading() as run:
+            return [member(row) for row in run("member.all")]
+
+    def held(self, owner: str) -> list[Held]:
+        """See `Store.held`."""
+        with self._reading() as run:
+            return [Held(*row) for row in run("member.held", owner)]
+
+    def term(self) -> v.Term:
+        """See `Store.term`."""
+        with self._reading() as run:
+            return v.Term(*run("campaign.term").fetchone())
+
+    def schedules(self) -> list[v.Schedule]:
+        """See `Store.schedules`."""
+        with self._reading() as run:
+            return [schedule(row) for row in run("schedule.all")]
+
+    def find(self, filter: Filter, limit: int, cursor: str | None = None) -> Page:
+        """See `Store.find`."""
+        before = _END
+        if cursor is not None:
+            match = _CURSOR.fullmatch(cursor)
+            if match is None:
+                raise ValueError("not a cursor of this store")
+            before = int(match[1])
+        places = [place for place, status in STATUS.items() if filter.status in (None, status)]
+        values: list[Any] = [None if filter.status is None else text(places)]
+        values += [filter.handler, filter.queue, filter.tag, filter.schedule]
+        values += [None if filter.cause is None else filter.cause.value, filter.before]
+        with self._reading() as run:
+            window = _window(run, filter, places, before)
+            looked_at = window[: v.EXAMINED_PER_PAGE]
+            found = [stored(row) for row in run("read.matching", numbers(looked_at), *values, limit)]
+        ends = [record.seq for record in found[-1:]] if len(found) == limit else looked_at[-1:]
+        more = bool(ends) and ends != window[-1:]
+        return Page(tuple(record.task for record in found), f"s{ends[0]}" if more else None)
+
+
+def _window(run: Run, filter: Filter, places: list[str], before: int) -> list[int]:
+    """The numbers of the tasks that a page looks at, newest first, and one more if there are more."""
+    n = v.EXAMINED_PER_PAGE + 1
+    if filter.tag is not None:
+        rows = run("read.tagged", before, n, filter.tag)
+    elif filter.schedule is not None:
+        rows = run("read.scheduled", before, n, filter.schedule)
+    else:
+        streams = _streams(run, filter, places)
+        if streams is not None:
+            merged = merge(*(_walk(run, lane, place, before, len(streams)) for lane, place in streams), reverse=True)
+            return list(islice(merged, n))
+        rows = run("read.all", before, n)
+    return [seq for (seq,) in rows]
+
+
+def _streams(run: Run, filter: Filter, places: list[str]) -> list[tuple[int, str]] | None:
+    """The (lane, place) pairs that hold what a filter by state, queue and handler asks for; None: walk all tasks."""
+    if filter.status is None and filter.queue is None and filter.handler is None:
+        return None
+    streams = [
+        (lane, place)
+        for lane, queue, handler, _, *counts in run("lane.all")
+        if filter.queue in (None, queue) and filter.handler in (None, handler)
+        for place, count in zip(PLACES, counts, strict=True)
+        if count and place in places
+    ]
+    return streams if len(streams) <= STREAMS else None
+
+
+def _walk(run: Run, lane: int, place: str, before: int, streams: int) -> Iterator[int]:
+    """The numbers at one place of one lane, newest first, read in pieces that double."""
+    n = 1 + v.EXAMINED_PER_PAGE // streams
+    while rows := run("read.listed", before, n, lane, place).fetchall():
+        yield from (seq for (seq,) in rows)
+        before = rows[-1][0]
+        n *= 2
+
+
+def _queue(name: str, paused: bool, rows: list[Row]) -> QueueView:
+    lanes = [row for row in rows if row[0] == name]
+    cells = {handler: [row[2 : _OLDEST.start] for row in lanes if row[1] == handler] for _, handler, *_ in lanes}
+    since = [at for row in lanes for at in row[_OLDEST] if at is not None]
+    return QueueView(
+        name=name,
+        paused=paused,
+        counts=_sums(row[2 : _OLDEST.start] for row in lanes),
+        oldest=min(since, default=None),
+        lanes=tuple(Lane(queue=name, handler=handler, counts=_sums(rows)) for handler, rows in sorted(cells.items())),
+    )
+
+
+def _sums(counts: Iterable[Sequence[int]]) -> dict[Status, int]:
+    """Counts by state of lanes' counts by place."""
+    sums = dict.fromkeys(Status, 0)
+    for row in counts:
+        for place, count in zip(PLACES, row, strict=True):
+            sums[STATUS[place]] += count
+    return sums
