@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from api.gateway import Gateway
-from api.settings import Settings
+from api.settings import LONGEST_BODY, Settings
 from taskqueue.core.clock import Clock
 from taskqueue.core.errors import InvalidInput, TooLarge
 from taskqueue.core.fields import Readers, read_object
@@ -54,8 +54,8 @@ class Call(Struct, frozen=True, kw_only=True):
         return text
 
     def json(self) -> Any:
-        """The body of a small request, parsed strictly."""
-        return decode(self.body(self.settings.max_payload_bytes))
+        """The body of a request that carries no payload, parsed strictly."""
+        return decode(self.body(LONGEST_BODY))
 
 
 class Answer(Struct, frozen=True):

@@ -11,6 +11,8 @@ from taskqueue.core.config import Config
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 ENVELOPE = 64 * 1024
 """Bytes that the body of one task may have beside its payload."""
+LONGEST_BODY = 1024 * 1024
+"""Bytes of a body that carries no payload; 10,000 ids fit in."""
 
 
 class Settings(Struct, frozen=True, kw_only=True):

@@ -1,0 +1,90 @@
+"""The application without a socket, over a gateway that keeps its tasks in memory."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import falcon.testing
+import pytest
+
+from api.app import create_app
+from api.settings import Settings, settings_of
+from taskqueue.core.clock import ManualClock
+from taskqueue.core.config import Config
+from taskqueue.core.task import Task
+from tests.fakes import FakeGateway
+
+CONFIG = Config(queue_size=100, max_payload_bytes=2_000, max_batch_bytes=200_000)
+JSON = {"Content-Type": "application/json"}
+
+
+class Api:
+    """A client of the application, its gateway and its clock."""
+
+    def __init__(self, config: Config = CONFIG) -> None:
+        self.clock = ManualClock()
+        self.gateway = FakeGateway(self.clock, config)
+        self.settings: Settings = settings_of(config)
+        self.app = create_app(self.gateway, self.settings, self.clock)
+        self._client = falcon.testing.TestClient(self.app)
+
+    def send(
+        self, method: str, path: str, body: Any = None, *, raw: bytes | None = None, **options: Any
+    ) -> falcon.testing.Result:
+        """A request; `body` goes as JSON, `raw` as it is. Every error answered must be a whole problem."""
+        headers = {"Host": "localhost:8080", **options.pop("headers", {})}
+        if raw is None and body is not None:
+            raw = json.dumps(body).encode()
+        if raw is not None:
+            headers = {**JSON, **headers}
+        answer = self._client.simulate_request(method, path, body=raw, headers=headers, **options)
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["cache-control"] == "no-store"
+        assert answer.headers["referrer-policy"] == "no-referrer"
+        if answer.status_code >= 400 and method != "HEAD" and "problems" not in (answer.json or {}):
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert {"type", "title", "status", "detail"} <= answer.json.keys()
+            assert answer.json["status"] == answer.status_code
+            assert "Traceback" not in answer.text
+        return answer
+
+    def get(self, path: str, **options: Any) -> falcon.testing.Result:
+        return self.send("GET", path, **options)
+
+    def post(self, path: str, body: Any = None, **options: Any) -> falcon.testing.Result:
+        return self.send("POST", path, body, **options)
+
+    def submit(self, **body: Any) -> str:
+        """Submit a task that must be taken; its id."""
+        answer = self.post("/api/tasks", {"payload": None, **body})
+        assert answer.status_code in (200, 201), answer.text
+        name: str = answer.json["id"]
+        return name
+
+    def stored(self) -> list[Task]:
+        """Every task, newest first."""
+        from taskqueue.core.views import Filter
+
+        return list(self.gateway.store.find(Filter(), 1_000).tasks)
+
+
+@pytest.fixture
+def api() -> Api:
+    return Api()
+
+
+@pytest.fixture
+def api_with() -> type[Api]:
+    """For another configuration: `api_with(Config(…))`."""
+    return Api
+
+
+def problems(answer: falcon.testing.Result) -> dict[str, str]:
+    """The wrong fields that an answer names, by path."""
+    return {one["path"]: one["message"] for one in answer.json["errors"]}
+
+
+@pytest.fixture(name="problems")
+def problems_fixture() -> Any:
+    return problems
