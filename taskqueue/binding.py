@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import re
 import typing
 from collections.abc import Callable
 from functools import partial
@@ -22,13 +21,9 @@ from msgspec import UNSET, UnsetType
 
 from taskqueue.context import TaskContext
 from taskqueue.core.errors import ConfigError, InvalidInput
-from taskqueue.core.strictjson import member
+from taskqueue.core.strictjson import member, placed
 
 ROOT = "$.payload"
-
-_AT = re.compile(r"(?s)(.*?)(?: - at `(?:key in )?(\$.*)`)?")
-_FIELD = re.compile(r"(?s)Object (missing required|contains unknown) field `(.*)`")
-_SAID = {"missing required": "required, but missing", "contains unknown": "unknown field"}
 
 
 class Binding:
@@ -84,11 +79,11 @@ class Binding:
             return self._filled(value)
         known = {key: value.pop(key) for key in self._names if key in value}
         if self.takes_ctx and "ctx" in value:
-            raise InvalidInput([(f"{ROOT}.ctx", _SAID["contains unknown"])])
+            raise InvalidInput([(f"{ROOT}.ctx", "unknown field")])
         arguments = self._filled(_guarded(lambda: msgspec.convert(known, self._shape, str_keys=True)))
         (kind,) = self._rest
         for key, item in value.items():
-            arguments[key] = _guarded(partial(msgspec.convert, item, kind, str_keys=True), member(ROOT, key))
+            arguments[key] = _guarded(partial(msgspec.convert, item, kind, str_keys=True), member(f"{ROOT}.", key))
         return arguments
 
     def _filled(self, shape: Any) -> dict[str, Any]:
@@ -105,7 +100,7 @@ def _hint(name: str, function: Callable[..., Any], parameter: inspect.Parameter)
     if parameter.kind in (parameter.VAR_POSITIONAL, parameter.POSITIONAL_ONLY):
         raise ConfigError(f"{where}: a payload fills parameters by name, not positional-only ones or *args")
     annotation = parameter.annotation
-    if annotation is parameter.empty or annotation is object:
+    if annotation is parameter.empty:
         return Any
     try:
         holder = SimpleNamespace(__annotations__={"it": annotation})
@@ -113,6 +108,8 @@ def _hint(name: str, function: Callable[..., Any], parameter: inspect.Parameter)
         annotation = typing.get_type_hints(holder, globalns=scope, include_extras=True)["it"]
         if annotation is TaskContext:
             raise TypeError('the context is given to a parameter named "ctx"')
+        if annotation is object:
+            return Any
         msgspec.json.schema(annotation)
         msgspec.json.Decoder(annotation)
     except Exception as error:  # evaluating an annotation runs the user's code, so anything may come
@@ -161,19 +158,11 @@ def _guarded(read: Callable[[], Any], root: str = ROOT) -> Any:
     try:
         return read()
     except msgspec.ValidationError as error:
-        raise InvalidInput([_explain(str(error), root)]) from None
+        path, message = placed(str(error))
+        raise InvalidInput([(root + path[1:], message)]) from None
+    except UnicodeDecodeError:
+        raise InvalidInput([(root, "not UTF-8")]) from None
     except RecursionError:
         raise InvalidInput([(root, "nested too deeply")]) from None
     except Exception as error:  # malformed JSON, or whatever a type of the user's raises while it is made
         raise InvalidInput([(root, f"{type(error).__name__}: {error}")]) from error
-
-
-def _explain(text: str, root: str) -> tuple[str, str]:
-    """(path, message) of one of msgspec's sentences, which end in `` - at `$.path` `` unless they mean the root."""
-    match = _AT.fullmatch(text)
-    message, at = (match[1], match[2] or "$") if match else (text, "$")
-    path = root + at[1:]
-    field = _FIELD.fullmatch(message)
-    if field is not None:
-        return member(path, field[2]), _SAID[field[1]]
-    return path, message[:1].lower() + message[1:]

@@ -18,7 +18,7 @@ NESTING = 32
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _BRACKETS = bytes.maketrans(b"[{]}", b"(())")
 _OTHERS = bytes(set(range(256)) - set(b"[{]}"))
-_PLACED = re.compile(r"(.*?)(?: - at `(\$.*)`)?", re.DOTALL)
+_PLACED = re.compile(r"(.*?)(?: - at (?:`key` in )?`(\$.*)`)?", re.DOTALL)
 _FIELD = re.compile(r"Object (contains unknown|missing required) field `(.*)`", re.DOTALL)
 
 
@@ -66,7 +66,7 @@ def decode(text: bytes, using: msgspec.json.Decoder[Any] = _ANY, *, levels: int 
     try:
         return using.decode(text)
     except msgspec.ValidationError as error:
-        raise InvalidInput([_placed(str(error))]) from None
+        raise InvalidInput([placed(str(error))]) from None
     except msgspec.DecodeError as error:
         raise Malformed(f"not JSON: {error}") from None
     except UnicodeDecodeError:
@@ -76,7 +76,7 @@ def decode(text: bytes, using: msgspec.json.Decoder[Any] = _ANY, *, levels: int 
         raise Malformed(f"nested deeper than {NESTING} levels") from None
 
 
-def _placed(message: str) -> tuple[str, str]:
+def placed(message: str) -> tuple[str, str]:
     """msgspec's message as a path and a sentence."""
     match = _PLACED.fullmatch(message)
     assert match is not None
