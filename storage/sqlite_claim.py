@@ -42,7 +42,8 @@ def claim(tx: Tx, verb: v.Claim) -> v.Claimed:
             tasks = tuple(_take(tx, group, verb, node) for group in verb.groups)
     due = tx.one("claim.due")
     since = [tx.one("claim.since", lane.id) for group in verb.groups for lane in tx.lanes.open(SOLO, group)]
-    return v.Claimed(Code.OK, tasks, None if due is None else due[0], min((row[0] for row in since if row), default=None))
+    solo_since = min((row[0] for row in since if row), default=None)
+    return v.Claimed(Code.OK, tasks, None if due is None else due[0], solo_since)
 
 
 def promote(tx: Tx, limit: int) -> int:
@@ -96,7 +97,8 @@ def _walk(tx: Tx, lane: Lane, place: str, chunk: int) -> Iterator[tuple[int, str
 def _taken_before(tx: Tx, verb: v.Claim) -> tuple[tuple[Task, ...], ...]:
     """What claim `verb.request` took and its owner still holds, each task in the first group that it fits into."""
     groups: list[list[Task]] = [[] for _ in verb.groups]
-    for _, _, _, task in map(stored, tx.all("claim.taken", verb.owner, verb.request)):
+    held = [row.task for row in map(stored, tx.all("claim.taken", verb.owner, verb.request))]
+    for task in sorted(held, key=lambda task: (rank(task.priority, task.eligible_at, tx.aging), task.id)):
         if groups:
             fitting = (n for n, group in enumerate(verb.groups) if _fits(task, group, len(groups[n])))
             groups[next(fitting, 0)].append(task)

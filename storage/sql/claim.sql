@@ -41,9 +41,9 @@ UPDATE tasks SET
 WHERE seq IN (SELECT value FROM json_each(:seqs)) AND place IN ('ready', 'solo')
 
 -- :taken
--- What a claim took and its owner still holds, in the order of the claim.
+-- What a claim took and its owner still holds.
 -- takes: owner, request
-SELECT * FROM records WHERE place = 'running' AND owner = :owner AND request = :request ORDER BY started_at, id
+SELECT * FROM records WHERE place = 'running' AND owner = :owner AND request = :request
 
 -- :since
 -- Since when a lane's suspects wait.

@@ -328,9 +328,9 @@ def test_a_repeat_answers_the_same_and_takes_nothing_new(deck: Driver, clock: Ma
     groups = (group("x", n=2), group("y", n=5))
     for n in range(3):
         deck.add(f"x{n}", handler="x")
-        deck.add(f"y{n}", handler="y")
+        deck.add(f"y{n}", handler="y", priority=n)
     first = deck.claim("a", *groups, request=7)
-    assert names(first.tasks) == [["x0", "x1"], ["y0", "y1", "y2"]]
+    assert names(first.tasks) == [["x0", "x1"], ["y2", "y1", "y0"]]
     clock.advance(SECOND)
     again = deck.claim("a", *groups, request=7)
     assert (again.code, again.tasks) == (Code.OK, first.tasks)

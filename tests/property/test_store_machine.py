@@ -360,13 +360,14 @@ def fields(one: Draft) -> dict[str, Any]:
     return {name: getattr(one, name) for name in one.__struct_fields__}
 
 
+@pytest.mark.timeout(900)  # a failure takes minutes to be made small
 @pytest.mark.parametrize("backend", list(BACKENDS))
 def test_random_lives(backend: str) -> None:
     machine = type(f"{backend.title()}Machine", (StoreMachine,), {"backend": backend})
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=200 if backend == "memory" else 100,
+            max_examples=150 if backend == "memory" else 80,
             stateful_step_count=50,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
