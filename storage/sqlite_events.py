@@ -1,14 +1,18 @@
 """What happens to single tasks in the SQLite backend.
 
-State: none of its own. The owner's events (hot) are one guarded statement each; all others go through the core's table:
-read, judge, apply, write. A statement that finds no row changed nothing, and the row is then asked why.
+State: none of its own. The owner's events (hot) are one guarded read and one update each; all others go through the
+core's table: read, judge, apply, write.
 """
 
 from __future__ import annotations
 
 from storage import verbs as v
 from storage.sqlite_rows import (
+    DELAYED,
+    FAILED,
+    READY,
     RUNNING,
+    SOLO,
     STATUS,
     Row,
     Stored,
@@ -21,54 +25,79 @@ from storage.sqlite_rows import (
 from storage.sqlite_tx import Tx
 from taskqueue.core import events as ev
 from taskqueue.core.states import apply, judge
-from taskqueue.core.task import Cause, Outcome, Task
+from taskqueue.core.task import Cause, Outcome, Place, Task
 
 
 def complete(tx: Tx, event: ev.Complete) -> v.Answer:
     """The run ended well."""
+    row = _current(tx, event)
+    if row is None:
+        return _stale(tx, event)
+    seq, lane, _, _, keep = row
     small = inline(event.result)
-    row = tx.one("complete", event.id, event.op, event.owner, event.fence, tx.now, small)
-    if row is not None and event.result is not None and small is None and row[3]:
-        tx.run("complete.result", row[2], event.result)
-    return _answer(tx, event, row)
+    tx.run("complete", seq, event.op, tx.now, small)
+    if keep and event.result is not None and small is None:
+        tx.run("complete.result", seq, event.result)
+    return _moved(tx, lane, Place.COMPLETED.value)
 
 
 def fail(tx: Tx, event: ev.Fail) -> v.Answer:
     """The run failed."""
+    row = _current(tx, event)
+    if row is None:
+        return _stale(tx, event)
+    seq, lane, _, retries_left, _ = row
     outcome = Outcome.TIMEOUT if event.cause is Cause.TIMEOUT else Outcome.FAILED
-    row = tx.one(
-        "fail", event.id, event.op, event.owner, event.fence, tx.now, event.type, event.message, event.cause.value,
-        outcome.value, event.delay, event.final,
-    )  # fmt: skip
-    return _answer(tx, event, row)
+    said = (event.type, event.message, event.cause.value, outcome.value)
+    tx.run("fail", seq, event.op, tx.now, *said, event.delay, event.final)
+    return _moved(tx, lane, Place.DEAD.value if event.final or retries_left == 0 else FAILED)
 
 
 def release(tx: Tx, event: ev.Release) -> v.Answer:
     """The owner gives it back."""
-    return _answer(tx, event, tx.one("release", event.id, event.op, event.owner, event.fence, tx.now))
+    row = _current(tx, event)
+    if row is None:
+        return _stale(tx, event)
+    seq, lane, solo, _, _ = row
+    tx.run("release", seq, event.op, tx.now)
+    return _moved(tx, lane, SOLO if solo else READY)
 
 
 def snooze(tx: Tx, event: ev.Snooze) -> v.Answer:
     """The handler asks to run later."""
-    return _answer(tx, event, tx.one("snooze", event.id, event.op, event.owner, event.fence, tx.now, event.delay))
+    row = _current(tx, event)
+    if row is None:
+        return _stale(tx, event)
+    tx.run("snooze", row[0], event.op, tx.now, event.delay)
+    return _moved(tx, row[1], DELAYED if event.delay > 0 else READY)
 
 
 def progress(tx: Tx, event: ev.Report) -> v.Answer:
     """The handler says how far it is."""
-    said = text((float(event.fraction), event.note, tx.now))
-    return _answer(tx, event, tx.one("progress", event.id, event.op, event.owner, event.fence, said))
+    row = _current(tx, event)
+    if row is None:
+        return _stale(tx, event)
+    tx.run("progress", row[0], event.op, text((float(event.fraction), event.note, tx.now)))
+    return _moved(tx, row[1], RUNNING)
 
 
-def _answer(tx: Tx, event: ev.Owned, row: Row | None) -> v.Answer:
-    """The answer to a hot event whose statement gave `row` (place, lane, …), or none."""
-    if row is not None:
-        place, lane = row[:2]
-        tx.lanes.move(lane, RUNNING, place)
-        return v.Answer(ev.Code.OK, STATUS[place])
-    state = tx.one("event.state", event.id)
-    if state is None:
+def _current(tx: Tx, event: ev.Owned) -> Row | None:
+    """The row of a task that the event's owner holds under its fence."""
+    return tx.one("event.current", event.id, event.op, event.owner, event.fence)
+
+
+def _moved(tx: Tx, lane: int, place: str) -> v.Answer:
+    """The answer to an event that took a running task to `place`."""
+    tx.lanes.move(lane, RUNNING, place)
+    return v.Answer(ev.Code.OK, STATUS[place])
+
+
+def _stale(tx: Tx, event: ev.Owned) -> v.Answer:
+    """The answer to an event whose task is not found, or not its owner's, or that was done before."""
+    row = tx.one("event.state", event.id)
+    if row is None:
         return v.Answer(ev.Code.NOT_FOUND)
-    op, place = state
+    op, place = row
     return v.Answer(ev.Code.DUP if event.op and event.op == op else ev.Code.STALE, STATUS[place])
 
 

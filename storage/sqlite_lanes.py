@@ -43,7 +43,7 @@ class Lanes:
     def load(self) -> None:
         """Forget what is here; take what the file says."""
         rows = self._cursor.execute(self._sql["lane.all"]).fetchall()
-        lanes = [Lane(*row[:4], row[4:]) for row in rows]
+        lanes = [Lane(lane, queue, handler, priority, n) for lane, queue, handler, priority, *n in rows]
         self._by_name = {(lane.queue, lane.handler, lane.priority): lane for lane in lanes}
         self.by_id = {lane.id: lane for lane in lanes}
         self.paused = {queue for (queue,) in self._cursor.execute(self._sql["lane.paused"])}

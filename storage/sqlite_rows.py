@@ -75,10 +75,10 @@ def place_of(task: Task) -> str:
 def stored(row: Row) -> Stored:
     """A row of the view `records`."""
     (
-        seq, lane, place, task_id, queue, handler, priority, payload, checksum, digest, timeout, retries, keep_result, tags,
-        key, schedule, created_at, eligible_at, due_at, expires_at, retries_left, solo, attempt, crashes, generation,
-        fence, owner, node, request, op, started_at, finished_at, progress, result, error_type, error_message, cause,
-        history,
+        seq, lane, place, task_id, queue, handler, priority, payload, checksum, digest, timeout, retries,
+        keep_result, tags, key, schedule, created_at, eligible_at, due_at, expires_at, retries_left, solo,
+        attempt, crashes, generation, fence, owner, node, request, op, started_at, finished_at, progress,
+        result, error_type, error_message, cause, history,
     ) = row  # fmt: skip
     task = Task(
         id=task_id,

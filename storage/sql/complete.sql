@@ -1,5 +1,5 @@
--- The owner's run ended well. Returns (place, lane, seq, keep_result); no row where it is not the current one, or op is a repeat.
--- takes: id, op, owner, fence, now, result
+-- The owner's run ended well (`event.current` found it).
+-- takes: seq, op, now, result
 UPDATE tasks SET
     place = 'completed',
     owner = NULL,
@@ -14,9 +14,7 @@ UPDATE tasks SET
         CASE WHEN json_array_length(history) < 20 THEN history ELSE json_remove(history, '$[0]') END, '$[#]',
         json_array(attempt, generation, coalesce(node, ''), coalesce(started_at, :now), :now, 'completed', NULL)
     )
-WHERE id = :id AND place = 'running' AND owner = :owner AND fence = :fence AND (:op = '' OR op <> :op)
-    AND NOT EXISTS (SELECT 1 FROM members WHERE owner = :owner AND fenced)
-RETURNING place, lane, seq, keep_result
+WHERE seq = :seq
 
 -- :result
 -- A result too large for its row.

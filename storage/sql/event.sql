@@ -1,5 +1,14 @@
+-- :current
+-- The task of an owner's event: (seq, lane, solo, retries_left, keep_result). No row where the owner does not hold it under
+-- this fence (any more), or the event is a repeat; then nothing may change.
+-- (A separate read, since RETURNING would make each of the updates twice as slow.)
+-- takes: id, op, owner, fence
+SELECT seq, lane, solo, retries_left, keep_result FROM tasks
+WHERE id = :id AND place = 'running' AND owner = :owner AND fence = :fence AND (:op = '' OR op <> :op)
+    AND NOT EXISTS (SELECT 1 FROM members WHERE owner = :owner AND fenced)
+
 -- :state
--- Why a guarded statement found no row: (op, place).
+-- Why `current` found no row: (op, place).
 -- takes: id
 SELECT op, place FROM tasks WHERE id = :id
 

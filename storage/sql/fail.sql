@@ -1,5 +1,5 @@
--- The owner's run failed: it waits for its backoff, or is dead-lettered where no retry is left. Returns (place, lane), or no row.
--- takes: id, op, owner, fence, now, type, message, cause, outcome, delay, final
+-- The owner's run failed (`event.current` found it): it waits for its backoff, or is dead-lettered where no retry is left.
+-- takes: seq, op, now, type, message, cause, outcome, delay, final
 UPDATE tasks SET
     place = CASE WHEN :final OR retries_left = 0 THEN 'dead' ELSE 'failed' END,
     owner = NULL,
@@ -14,6 +14,4 @@ UPDATE tasks SET
         CASE WHEN json_array_length(history) < 20 THEN history ELSE json_remove(history, '$[0]') END, '$[#]',
         json_array(attempt, generation, coalesce(node, ''), coalesce(started_at, :now), :now, :outcome, json_array(:type, :message, :cause))
     )
-WHERE id = :id AND place = 'running' AND owner = :owner AND fence = :fence AND (:op = '' OR op <> :op)
-    AND NOT EXISTS (SELECT 1 FROM members WHERE owner = :owner AND fenced)
-RETURNING place, lane
+WHERE seq = :seq

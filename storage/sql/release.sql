@@ -1,5 +1,5 @@
--- The owner gives it back; nothing is charged. Returns (place, lane), or no row.
--- takes: id, op, owner, fence, now
+-- The owner gives it back (`event.current` found it); nothing is charged.
+-- takes: seq, op, now
 UPDATE tasks SET
     place = CASE WHEN solo THEN 'solo' ELSE 'ready' END,
     owner = NULL,
@@ -10,6 +10,4 @@ UPDATE tasks SET
         CASE WHEN json_array_length(history) < 20 THEN history ELSE json_remove(history, '$[0]') END, '$[#]',
         json_array(attempt, generation, coalesce(node, ''), coalesce(started_at, :now), :now, 'released', NULL)
     )
-WHERE id = :id AND place = 'running' AND owner = :owner AND fence = :fence AND (:op = '' OR op <> :op)
-    AND NOT EXISTS (SELECT 1 FROM members WHERE owner = :owner AND fenced)
-RETURNING place, lane
+WHERE seq = :seq

@@ -23,8 +23,10 @@ CREATE TABLE tasks (
     seq INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE,
     lane INTEGER NOT NULL,
-    place TEXT NOT NULL
-        CHECK (place IN ('ready', 'solo', 'delayed', 'failed', 'running', 'completed', 'dead', 'cancelled')),
+    place TEXT NOT NULL CHECK (
+        place = 'ready' OR place = 'running' OR place = 'completed' OR place = 'delayed' OR place = 'failed'
+        OR place = 'solo' OR place = 'dead' OR place = 'cancelled'
+    ), -- not IN (…), for which SQLite would fill a table anew in every statement that writes
     created_at INTEGER NOT NULL,
     eligible_at INTEGER NOT NULL,
     due_at INTEGER NOT NULL,
@@ -48,7 +50,8 @@ CREATE TABLE tasks (
     request INTEGER NOT NULL DEFAULT 0,
     op TEXT NOT NULL DEFAULT '',
     started_at INTEGER,
-    finished_at INTEGER CHECK ((finished_at IS NOT NULL) = (place IN ('completed', 'dead', 'cancelled'))),
+    finished_at INTEGER
+        CHECK ((finished_at IS NOT NULL) = (place = 'completed' OR place = 'dead' OR place = 'cancelled')),
     progress TEXT,
     error_type TEXT,
     error_message TEXT,

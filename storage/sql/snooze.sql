@@ -1,5 +1,5 @@
--- The handler asks to run later; nothing is charged, and suspicion is over. Returns (place, lane), or no row.
--- takes: id, op, owner, fence, now, delay
+-- The handler asks to run later (`event.current` found it); nothing is charged, and suspicion is over.
+-- takes: seq, op, now, delay
 UPDATE tasks SET
     place = CASE WHEN :delay > 0 THEN 'delayed' ELSE 'ready' END,
     owner = NULL,
@@ -13,6 +13,4 @@ UPDATE tasks SET
         CASE WHEN json_array_length(history) < 20 THEN history ELSE json_remove(history, '$[0]') END, '$[#]',
         json_array(attempt, generation, coalesce(node, ''), coalesce(started_at, :now), :now, 'snoozed', NULL)
     )
-WHERE id = :id AND place = 'running' AND owner = :owner AND fence = :fence AND (:op = '' OR op <> :op)
-    AND NOT EXISTS (SELECT 1 FROM members WHERE owner = :owner AND fenced)
-RETURNING place, lane
+WHERE seq = :seq
