@@ -58,6 +58,7 @@ def test_a_task_is_still_the_function() -> None:
     assert (handler.__name__, handler.__doc__) == ("add", "Add.")
     assert isinstance(handler, TaskFunction)
     assert handler.handler.function is add
+    assert repr(handler) == "<task math.add>"
 
 
 def test_a_bare_task_is_named_after_module_and_function() -> None:

@@ -109,6 +109,11 @@ def test_an_exceptions_lines_are_marked_in_text(said: Said) -> None:
     assert rest[-1] == "  | INFO forged line"
 
 
+def test_a_stack_that_was_asked_for_is_shown(said: Said) -> None:
+    line = only(said(lambda: log.info("here", stack_info=True)))
+    assert line["exc"].startswith("Stack (most recent call last)")
+
+
 def test_the_level_holds(said: Said) -> None:
     def all_levels() -> None:
         for level in ("debug", "info", "warning", "error"):
