@@ -134,19 +134,20 @@ def _taken(host: str, port: int, error: OSError) -> ConfigError:
 
 
 def _adjustments(bound: socket.socket, limits: Limits) -> Adjustments:
-    return Adjustments(
+    chosen = Adjustments(
         sockets=[bound],
         ident="taskqueue",
         max_request_body_size=limits.max_body + SLACK,
         max_request_header_size=limits.max_header,
         connection_limit=limits.connections,
-        channel_timeout=limits.idle / SECOND,
-        cleanup_interval=min(1.0, limits.patience / SECOND / 4),
-        asyncore_loop_timeout=min(1.0, limits.patience / SECOND / 4),
         asyncore_use_poll=True,  # select() ends at 1,024 descriptors
         clear_untrusted_proxy_headers=True,
         log_socket_errors=False,  # clients go away; that is their business
     )
+    # Given by name they would be cut to whole seconds.
+    chosen.channel_timeout = limits.idle / SECOND
+    chosen.cleanup_interval = chosen.asyncore_loop_timeout = min(1.0, limits.patience / SECOND / 4)
+    return chosen
 
 
 class _Refused(Error):  # type: ignore[misc]  # waitress has no types
@@ -246,12 +247,14 @@ class _Listener(TcpWSGIServer):  # type: ignore[misc]
             self.pool.add_task(channel)
 
     def maintenance(self, now: float) -> None:
-        """Cut what is too slow. Only mark it: closing it here would take the loop down with it."""
+        """Cut what is too slow. Closing it here would take the loop down: it is marked, and its socket made to tell."""
         super().maintenance(now)
         moment = self.clock.monotonic()
         for channel in self.active_channels.values():
             if channel.too_slow(moment, self._limits):
                 channel.will_close = True
+                with suppress(OSError):  # gone by itself meanwhile
+                    channel.socket.shutdown(socket.SHUT_RDWR)
 
     def leave(self) -> None:
         """Begin to end: let in who knocked already, then nobody."""

@@ -13,16 +13,18 @@ from api.settings import Settings, settings_of
 from taskqueue.core.clock import ManualClock
 from taskqueue.core.config import Config
 from taskqueue.core.task import Task
+from taskqueue.core.views import Filter
 from tests.fakes import FakeGateway
 
-CONFIG = Config(queue_size=100, max_payload_bytes=2_000, max_batch_bytes=200_000)
+SMALL = Config(max_payload_bytes=2_000, max_batch_bytes=200_000)
 JSON = {"Content-Type": "application/json"}
 
 
 class Api:
     """A client of the application, its gateway and its clock."""
 
-    def __init__(self, config: Config = CONFIG) -> None:
+    def __init__(self, config: Config | None = None) -> None:
+        config = config or Config()
         self.clock = ManualClock()
         self.gateway = FakeGateway(self.clock, config)
         self.settings: Settings = settings_of(config)
@@ -64,14 +66,18 @@ class Api:
 
     def stored(self) -> list[Task]:
         """Every task, newest first."""
-        from taskqueue.core.views import Filter
-
         return list(self.gateway.store.find(Filter(), 1_000).tasks)
 
 
 @pytest.fixture
 def api() -> Api:
     return Api()
+
+
+@pytest.fixture
+def small() -> Api:
+    """One whose limits are near: 2,000 bytes a payload, 200,000 a batch."""
+    return Api(SMALL)
 
 
 @pytest.fixture

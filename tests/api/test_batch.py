@@ -14,9 +14,9 @@ def batch(api, *tasks, path="/api/tasks/batch"):
     return api.post(path, {"tasks": list(tasks)})
 
 
-def test_each_item_is_answered_in_order(api):
+def test_each_item_is_answered_in_order(small):
     answer = batch(
-        api,
+        small,
         {"id": "a", "payload": 1},
         BAD,
         {"id": "a", "payload": 1},
@@ -32,7 +32,7 @@ def test_each_item_is_answered_in_order(api):
     assert items[2] == {"status": 200, "id": "a"}
     assert [one["path"] for one in items[1]["error"]["errors"]] == ["$.handler", "$.parameters.timeout"]
     assert items[5]["error"]["errors"] == [{"path": "$", "message": "expected `object`, got `array`"}]
-    assert len(api.stored()) == 2
+    assert len(small.stored()) == 2
 
 
 def test_an_item_that_nests_too_deep_spoils_only_itself(api):
@@ -92,9 +92,9 @@ def test_a_store_away_gives_each_item_its_id(api):
     ]
 
 
-def test_a_body_over_the_limit_is_413(api):
-    assert batch(api, *[{"payload": "x" * 1_900}] * 120).status_code == 413
-    assert api.stored() == []
+def test_a_body_over_the_limit_is_413(small):
+    assert batch(small, *[{"payload": "x" * 1_900}] * 120).status_code == 413
+    assert small.stored() == []
 
 
 def test_atomic_all(api):
@@ -131,8 +131,8 @@ def test_atomic_over_the_queue_size_is_429_as_a_whole(api_with):
     assert api.stored() == []
 
 
-def test_atomic_with_a_payload_too_large_is_413(api):
-    assert batch(api, {"payload": 1}, {"payload": "x" * 3_000}, path=ATOMIC).status_code == 413
+def test_atomic_with_a_payload_too_large_is_413(small):
+    assert batch(small, {"payload": 1}, {"payload": "x" * 3_000}, path=ATOMIC).status_code == 413
 
 
 def test_atomic_with_a_malformed_item_is_400(api):

@@ -38,7 +38,12 @@ def test_every_parameter_reaches_the_task(api):
     name = api.submit(id="mine", handler="email.send", payload=[1], parameters=parameters)
     assert name == "mine"
     shown = api.get("/api/tasks/mine").json
-    assert shown["parameters"] == {**parameters, "priority": 7, "runAt": "2026-12-01T07:00:00.000Z", "expiresAt": "2027-01-01T00:00:00.000Z"}
+    assert shown["parameters"] == {
+        **parameters,
+        "priority": 7,
+        "runAt": "2026-12-01T07:00:00.000Z",
+        "expiresAt": "2027-01-01T00:00:00.000Z",
+    }
     assert (shown["handler"], shown["queue"], shown["payload"]) == ("email.send", "mail", [1])
     assert shown["runAt"] == "2026-12-01T07:00:00.000Z"
 
@@ -74,7 +79,7 @@ def test_header_and_key_must_agree(api, problems):
     assert (answer.status_code, list(problems(answer))) == (422, ["$.parameters.idempotencyKey"])
 
 
-@pytest.mark.parametrize("key", ["", "x" * 256, "\xff"[:0] + "a\x7f"])
+@pytest.mark.parametrize("key", ["", "x" * 256, "a\x7f", "\xff\x80"])
 def test_a_header_that_is_no_key_is_told_by_its_name(api, problems, key):
     answer = api.post("/api/tasks", {"payload": 1}, headers={"Idempotency-Key": key})
     assert (answer.status_code, list(problems(answer))) == (422, ["Idempotency-Key"])
@@ -110,13 +115,13 @@ def test_a_bug_is_500_and_stands_in_the_log_only(api, caplog):
 
 
 @pytest.mark.parametrize("size", [2_000, 2_001])
-def test_a_payload_may_have_exactly_the_limit(api, size):
+def test_a_payload_may_have_exactly_the_limit(small, size):
     payload = "x" * (size - 2)
-    answer = api.post("/api/tasks", {"payload": payload})
+    answer = small.post("/api/tasks", {"payload": payload})
     assert answer.status_code == (201 if size == 2_000 else 413)
 
 
-def test_a_body_over_payload_and_envelope_is_not_even_read(api):
-    answer = api.post("/api/tasks", raw=b'{"payload": 1}' + b" " * 70_000)
+def test_a_body_over_payload_and_envelope_is_not_even_read(small):
+    answer = small.post("/api/tasks", raw=b'{"payload": 1}' + b" " * 70_000)
     assert answer.status_code == 413
-    assert api.gateway.calls == []
+    assert small.gateway.calls == []

@@ -221,11 +221,9 @@ def test_bulk_leaves_alone_what_comes_later(api):
     assert call == ("bulk", "cancel", Filter(before=api.clock.now()), None, False)
     moment = "2026-09-21T14:13:20.000Z"
     api.clock.advance(SECOND)
-    filter = {"status": "failed", "handler": "h", "queue": "q", "tag": "t", "cause": "timeout", "before": moment}
-    api.post("/api/tasks/bulk", {"action": "retry", "filter": {**filter, "ids": []}, "dryRun": True})
-    seen = Filter(
-        status="failed", handler="h", queue="q", tag="t", cause="timeout", before=api.clock.now() - SECOND
-    )
+    wanted = {"status": "failed", "handler": "h", "queue": "q", "tag": "t", "cause": "timeout", "before": moment}
+    api.post("/api/tasks/bulk", {"action": "retry", "filter": {**wanted, "ids": []}, "dryRun": True})
+    seen = Filter(status="failed", handler="h", queue="q", tag="t", cause="timeout", before=api.clock.now() - SECOND)
     assert api.gateway.calls[-1] == ("bulk", "retry", seen, (), True)
 
 
