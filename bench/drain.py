@@ -1,7 +1,7 @@
 """How many no-ops a second does a standalone node drain, every acknowledgement and every outcome after an fsync?
 
-The queue is paused, filled and resumed; the rate is taken from the tasks' own times, from the first start to the last finish.
-Checked: each task completed, in one attempt, with its result kept.
+The queue is paused, filled and resumed; the rate is taken from the tasks' own times, from the first start to the last
+finish. Checked: each task completed, in one attempt, with its result kept.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """What every benchmark needs: a node as users start it, a client, and one JSON line for each figure.
 
-A figure says what was counted, on what, and beside which load: timings on shared machines wander, so compare ratios within one run.
+A figure says what was counted, on what, and beside which load: timings on shared machines wander, so compare ratios
+within one run.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Writes `docs/states.md` from the table of states: `python docs/diagrams/states.py`. A test holds the page to the table."""
+"""Writes `docs/states.md` from the table of states: `python docs/diagrams/states.py`. A test holds the page to the
+table.
+"""
 
 from __future__ import annotations
 
