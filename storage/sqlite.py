@@ -30,7 +30,7 @@ from storage.store import Result, Verb
 from taskqueue.core import events as ev
 from taskqueue.core.clock import Clock
 from taskqueue.core.config import Config
-from taskqueue.core.errors import ConfigError, StoreBroken, StoreDamaged, StoreError, StoreFull
+from taskqueue.core.errors import ConfigError, StoreBroken, StoreError, StoreFull
 
 Do = Callable[[Tx, Any], Result]
 
@@ -78,6 +78,16 @@ GROWING = (v.Submit, v.SubmitAll, v.PutSchedule)
 """What is refused first where there is no room."""
 
 _BAD_INPUT = frozenset({sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH})
+_BROKEN = frozenset(
+    {
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_PROTOCOL,
+    }
+)
 
 
 def open_sqlite(config: Config, clock: Clock) -> SqliteStore:
@@ -91,12 +101,7 @@ def open_sqlite(config: Config, clock: Clock) -> SqliteStore:
     path = directory / sqlite_file.NAME
     lock = DirectoryLock(directory, config.node_id, clock.now())
     try:
-        if path.exists():
-            sqlite_file.check(path)
-        elif Path(f"{path}-wal").exists():
-            raise StoreDamaged(f"{path}: missing, but its log is there; nothing was changed. Restore a backup")
-        else:
-            sqlite_file.create(path)
+        sqlite_file.prepare(path)
         return SqliteStore(path, lock, clock, config.priority_aging)
     except BaseException as error:
         lock.release()
@@ -158,7 +163,7 @@ class SqliteStore(Reads):
         self, error: sqlite3.Error, verbs: Sequence[Verb], refused: dict[int, StoreError], at: int
     ) -> dict[int, StoreError]:
         """Which verbs to refuse after `error` at verb `at`. Raises StoreBroken where the outcome of all is unknown."""
-        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_MISUSE) & 0xFF
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_MISUSE) & 0xFF  # without the extension
         if code == sqlite3.SQLITE_FULL:
             growing = [n for n, verb in enumerate(verbs) if isinstance(verb, GROWING) and n not in refused]
             return dict.fromkeys(growing or range(len(verbs)), StoreFull("no room to write: the disk is full"))
@@ -166,6 +171,8 @@ class SqliteStore(Reads):
             return {at: StoreError(f"cannot be stored: {error}")}
         if code == sqlite3.SQLITE_BUSY:
             return dict.fromkeys(range(len(verbs)), StoreError("another process is writing to the file"))
+        if code not in _BROKEN and at < len(verbs):
+            raise error  # a mistake in a statement: all is rolled back
         self._broken = f"{getattr(error, 'sqlite_errorname', type(error).__name__)}: {error}"
         raise StoreBroken(self._broken) from error
 
@@ -182,7 +189,7 @@ class SqliteStore(Reads):
             return self._broken
         try:
             self.term()
-        except sqlite3.Error as error:
+        except StoreError as error:
             return str(error)
         return None
 

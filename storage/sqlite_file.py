@@ -98,6 +98,21 @@ def _sync(path: Path) -> None:
         os.close(file)
 
 
+def prepare(path: Path) -> None:
+    """Check the file that is there, or make a fresh one.
+
+    Raises:
+        StoreDamaged, ConfigError: see `check`; also where only the file's log is there.
+    """
+    log = Path(f"{path}-wal")
+    if path.exists():
+        check(path)
+    elif log.exists() and log.stat().st_size > 0:
+        raise _damaged(path, f"it is missing, but its log {log.name} is there")
+    else:
+        create(path)
+
+
 def check(path: Path) -> None:
     """Look at an existing file and its log without changing either.
 
@@ -123,7 +138,9 @@ def check(path: Path) -> None:
                 )
             (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.DatabaseError as error:
-        raise _damaged(path, str(error)) from error
+        if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            raise _damaged(path, str(error)) from error
+        raise
     if verdict != "ok":
         raise _damaged(path, verdict.replace("\n", " "))
 

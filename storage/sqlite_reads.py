@@ -19,6 +19,7 @@ from storage import verbs as v
 from storage.sqlite_rows import PLACES, STATUS, Row, member, numbers, stored, text
 from storage.sqlite_schedules import schedule
 from storage.sqlite_sql import statements
+from taskqueue.core.errors import StoreError
 from taskqueue.core.task import Cause, Status, Task
 from taskqueue.core.views import DeadCount, Filter, Held, Lane, Member, Page, QueueView
 
@@ -42,7 +43,7 @@ class Reads:
 
     @contextmanager
     def _reading(self) -> Iterator[Run]:
-        """A way to run statements that all see the same moment."""
+        """A way to run statements that all see the same moment. Raises StoreError where the file cannot be read."""
         try:
             connection = self._pool.pop()
         except IndexError:
@@ -50,9 +51,13 @@ class Reads:
         try:
             connection.execute("BEGIN")
             yield lambda statement, *values: connection.execute(self._sql[statement], values)
-        finally:
-            connection.rollback()
-            self._pool.append(connection)
+            connection.execute("COMMIT")
+        except BaseException as error:
+            connection.close()
+            if isinstance(error, sqlite3.Error):
+                raise StoreError(f"cannot be read: {error}") from error
+            raise
+        self._pool.append(connection)
 
     def close(self) -> None:
         """Close every connection."""

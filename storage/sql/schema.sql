@@ -62,7 +62,7 @@ CREATE TABLE tasks (
 ) STRICT;
 
 CREATE INDEX tasks_ready ON tasks (lane, eligible_at, id) WHERE place = 'ready';
-CREATE INDEX tasks_solo ON tasks (lane, eligible_at, id, due_at) WHERE place = 'solo';
+CREATE INDEX tasks_solo ON tasks (lane, eligible_at, id) WHERE place = 'solo';
 CREATE INDEX tasks_delayed ON tasks (due_at, id) WHERE place IN ('delayed', 'failed');
 CREATE INDEX tasks_expiring ON tasks (expires_at, id)
     WHERE expires_at IS NOT NULL AND place IN ('ready', 'solo', 'delayed', 'failed');
