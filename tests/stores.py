@@ -77,6 +77,11 @@ def group(*handlers: str, n: int = 100, queues: tuple[str, ...] = ("*",), solo: 
     return v.Group(handlers or ("echo",), queues, n, solo)
 
 
+def names(tasks: tuple[tuple[Task, ...], ...]) -> list[list[str]]:
+    """The ids of a claim's tasks, per group."""
+    return [[task.id for task in part] for part in tasks]
+
+
 class Driver:
     """One store and its clock, driven verb by verb. Owners count their claims here; `lead` remembers the leader."""
 

@@ -1,6 +1,6 @@
 """Random lives: a backend and a model made of `judge` and `apply` are driven side by side and compared at each step.
 
-The model keeps tasks in a dict and sorts all of them whenever it has to choose: it shares no index with any backend.
+What an operation may do is the model's (`tests/model.py`); what is done is a store's.
 """
 
 from __future__ import annotations
@@ -18,11 +18,10 @@ from msgspec import UNSET
 from storage import verbs as v
 from taskqueue.core import events as ev
 from taskqueue.core.clock import HOUR, MINUTE, SECOND, ManualClock
-from taskqueue.core.config import Config
 from taskqueue.core.events import Code
-from taskqueue.core.states import apply, judge
-from taskqueue.core.task import TERMINAL, WAITING, Cause, Draft, Place, Status, Task, born, place, rank
+from taskqueue.core.task import TERMINAL, Cause, Draft, Place, Status, Task, place
 from tests.factories import draft
+from tests.model import Model, in_lanes
 from tests.stores import BACKENDS, Driver, assert_sound, everything
 
 IDS = st.sampled_from([f"t{n}" for n in range(8)])
@@ -66,11 +65,8 @@ class StoreMachine(RuleBasedStateMachine):
         self.clock = ManualClock()
         self.store = BACKENDS[self.backend](Path(self.folder.name), self.clock).store
         self.deck = Driver(self.store, self.clock)
-        self.tasks: dict[str, Task] = {}  # in the order of creation
-        self.keys: dict[str, tuple[bytes, str, int]] = {}
-        self.paused: set[str] = set()
+        self.model = Model(self.clock)
         self.draining: set[str] = set()
-        self.fenced: set[str] = set()
         self.alive: dict[str, str] = {}  # node -> incarnation
         self.last: tuple[v.Claim, tuple[tuple[Task, ...], ...]] | None = None
         self.event: ev.Event | None = None
@@ -79,74 +75,6 @@ class StoreMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.store.close()
         self.folder.cleanup()
-
-    @property
-    def now(self) -> int:
-        return self.clock.now()
-
-    # -- what the model does -------------------------------------------------------------------------------------------
-
-    def happen(self, event: ev.Event) -> Code:
-        """Let `event` happen in the model, if it may."""
-        task = self.tasks.get(event.id)
-        if task is None:
-            return Code.NOT_FOUND
-        code = judge(task, event, self.now)
-        if code is Code.OK and isinstance(event, ev.Owned) and event.owner in self.fenced:
-            code = Code.STALE
-        if code is Code.OK:
-            after = apply(task, event, self.now)
-            if after is None:
-                del self.tasks[event.id]
-            else:
-                self.tasks[event.id] = after
-        return code
-
-    def admit(self, one: Draft, capacity: int | None) -> v.Submitted:
-        """Submit to the model."""
-        digest, first, at = self.keys.get(one.key or "", (b"", "", -v.KEY_LIFETIME))
-        if one.key and self.now - at < v.KEY_LIFETIME:
-            if digest != one.digest:
-                return v.Submitted(Code.MISMATCH, one.id)
-            return v.Submitted(Code.DUP, first, Status.PENDING, at)
-        twin = self.tasks.get(one.id)
-        if twin is not None:
-            if twin.digest != one.digest:
-                return v.Submitted(Code.CONFLICT, one.id)
-            return v.Submitted(Code.DUP, one.id, twin.status, twin.created_at)
-        if capacity is not None and sum(task.status in WAITING for task in self.tasks.values()) >= capacity:
-            return v.Submitted(Code.FULL, one.id)
-        self.tasks[one.id] = born(one, self.now)
-        if one.key:
-            self.keys[one.key] = (one.digest, one.id, self.now)
-        return v.Submitted(Code.OK, one.id, Status.PENDING, self.now)
-
-    def promote(self) -> int:
-        """Everything that is due (there is always less than a claim may promote)."""
-        return sum(self.happen(ev.Promote(id=task_id)) is Code.OK for task_id in list(self.tasks))
-
-    def take(self, group: v.Group, owner: str, request: int) -> tuple[Task, ...]:
-        """One group of a claim."""
-        where = Place.SOLO if group.solo else Place.READY
-        line = sorted(
-            (rank(task.priority, task.eligible_at, Config().priority_aging), task.id)
-            for task in self.tasks.values()
-            if place(task) is where and in_lanes(task, group) and task.queue not in self.paused
-        )
-        taken: list[Task] = []
-        for _, task_id in line:
-            if len(taken) == group.n:
-                break
-            if self.happen(ev.Expire(id=task_id)) is not Code.OK:
-                self.tasks[task_id] = self.taken(task_id, owner, request)
-                taken.append(self.tasks[task_id])
-        return tuple(taken)
-
-    def taken(self, task_id: str, owner: str, request: int) -> Task:
-        event = ev.Taken(id=task_id, owner=owner, node=owner[0], request=request)
-        after = apply(self.tasks[task_id], event, self.now)
-        assert after is not None
-        return after
 
     # -- rules ---------------------------------------------------------------------------------------------------------
 
@@ -164,18 +92,18 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(one=DRAFTS, expires=st.sampled_from([None, None, SECOND, HOUR]), capacity=st.sampled_from([None, None, 3]))
     def submit(self, one: Draft, expires: int | None, capacity: int | None) -> None:
-        one = Draft(**{**fields(one), "expires_at": expires and self.now + expires})
-        assert self.deck.do(v.Submit(one, capacity)) == self.admit(one, capacity)
+        one = Draft(**{**fields(one), "expires_at": expires and self.clock.now() + expires})
+        assert self.deck.do(v.Submit(one, capacity)) == self.model.admit(one, capacity)
 
     @rule(drafts=st.lists(DRAFTS, min_size=2, max_size=4).map(tuple), capacity=st.sampled_from([None, None, 5]))
     def submit_all(self, drafts: tuple[Draft, ...], capacity: int | None) -> None:
-        before = dict(self.tasks), dict(self.keys)
-        expected = tuple(self.admit(one, capacity) for one in drafts)
+        before = dict(self.model.tasks), dict(self.model.keys)
+        expected = tuple(self.model.admit(one, capacity) for one in drafts)
         answers = self.deck.do(v.SubmitAll(drafts, capacity))
         if all(answer.code in (Code.OK, Code.DUP) for answer in expected):
             assert answers == expected
         else:
-            self.tasks, self.keys = before
+            self.model.tasks, self.model.keys = before
             assert {answer.code for answer in answers} <= {Code.CONFLICT, Code.MISMATCH, Code.FULL, Code.WAITS}
             assert answers[0].code is (Code.WAITS if expected[0].code in (Code.OK, Code.DUP) else expected[0].code)
 
@@ -189,14 +117,14 @@ class StoreMachine(RuleBasedStateMachine):
         if node in self.draining:
             assert not any(claimed.tasks)
             return
-        self.promote()
-        expected = tuple(self.take(group, owner, claim.request) for group in groups)
+        self.model.promote()
+        expected = tuple(self.model.take(group, owner, claim.request) for group in groups)
         assert claimed.tasks == expected
         self.last = (claim, expected)
-        asked_for = [task for task in self.tasks.values() if any(in_lanes(task, group) for group in groups)]
-        solo = [t.due_at for t in asked_for if place(t) is Place.SOLO and t.queue not in self.paused]
+        asked_for = [task for task in self.model.tasks.values() if any(in_lanes(task, group) for group in groups)]
+        solo = [t.due_at for t in asked_for if place(t) is Place.SOLO and t.queue not in self.model.paused]
         assert claimed.solo_since == min(solo, default=None)
-        delayed = [task for task in self.tasks.values() if place(task) is Place.DELAYED]
+        delayed = [task for task in self.model.tasks.values() if place(task) is Place.DELAYED]
         asked = [task.due_at for task in asked_for if task in delayed]
         if claimed.next_due is None:
             assert not asked
@@ -208,7 +136,7 @@ class StoreMachine(RuleBasedStateMachine):
         assume(self.last is not None)
         assert self.last is not None
         claim, first = self.last
-        held = {t.id: t for t in self.tasks.values() if (t.owner, t.request) == (claim.owner, claim.request)}
+        held = {t.id: t for t in self.model.tasks.values() if (t.owner, t.request) == (claim.owner, claim.request)}
         answer = self.deck.do(claim)
         if claim.owner not in self.alive.values():
             assert answer == v.Claimed(Code.FENCED)
@@ -224,7 +152,7 @@ class StoreMachine(RuleBasedStateMachine):
         stale=st.sampled_from([None, None, None, None, "owner", "fence"]),
     )
     def end(self, task_id: str, kind: str, delay: int, stale: str | None) -> None:
-        task = self.tasks.get(task_id)
+        task = self.model.tasks.get(task_id)
         owner, fence = (task.owner or "nobody", task.fence) if task else ("nobody", 0)
         held: dict[str, Any] = {
             "id": task_id,
@@ -258,8 +186,8 @@ class StoreMachine(RuleBasedStateMachine):
     )
     def update(self, task_id: str, priority: Any, delay: Any, expires: Any, tags: Any) -> None:
         self.count += 1
-        run_at = self.now + delay if isinstance(delay, int) else delay
-        expires_at = self.now + expires if isinstance(expires, int) else expires
+        run_at = self.clock.now() + delay if isinstance(delay, int) else delay
+        expires_at = self.clock.now() + expires if isinstance(expires, int) else expires
         changes = {"priority": priority, "run_at": run_at, "expires_at": expires_at, "tags": tags}
         self.occur(ev.Update(id=task_id, op=f"op{self.count}", **changes))
 
@@ -272,10 +200,10 @@ class StoreMachine(RuleBasedStateMachine):
     def occur(self, event: ev.Event) -> None:
         """An event from outside, on both sides."""
         self.event = event
-        before = self.tasks.get(event.id)
-        code = self.happen(event)
+        before = self.model.tasks.get(event.id)
+        code = self.model.happen(event)
         answer = self.deck.do(event)
-        after = self.tasks.get(event.id) or before
+        after = self.model.tasks.get(event.id) or before
         assert answer.code is code
         assert answer.status is (after.status if after else None)
         assert answer.task == after or (answer.task is None and isinstance(event, ev.Owned))
@@ -289,7 +217,7 @@ class StoreMachine(RuleBasedStateMachine):
         """A node dies and starts anew; its tasks are taken back now, or later."""
         owner = self.alive[node]
         self.deck.fence(owner)
-        self.fenced.add(owner)
+        self.model.fenced.add(owner)
         self.draining.discard(node)
         self.come_back(node)
         if node == "a":
@@ -299,38 +227,38 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(max_crashes=st.sampled_from([1, 2, 3]))
     def reap(self, max_crashes: int) -> None:
-        for owner in sorted(self.fenced & {task.owner for task in self.tasks.values() if task.owner}):
-            held = [task.id for task in self.tasks.values() if task.owner == owner]
+        for owner in sorted(self.model.fenced & {task.owner for task in self.model.tasks.values() if task.owner}):
+            held = [task.id for task in self.model.tasks.values() if task.owner == owner]
             for task_id in held:
-                assert self.happen(ev.Crash(id=task_id, max_crashes=max_crashes)) is Code.OK
+                assert self.model.happen(ev.Crash(id=task_id, max_crashes=max_crashes)) is Code.OK
             moved = self.deck.led(v.Reap, owner=owner, max_crashes=max_crashes)
-            dead = {task_id for task_id in held if self.tasks[task_id].status is Status.DEAD_LETTERED}
+            dead = {task_id for task_id in held if self.model.tasks[task_id].status is Status.DEAD_LETTERED}
             assert (moved.code, moved.count, set(moved.ids), moved.more) == (Code.OK, len(held), dead, False)
 
     @rule()
     def promote_due(self) -> None:
-        assert self.deck.led(v.PromoteDue) == v.Moved(Code.OK, self.promote())
+        assert self.deck.led(v.PromoteDue) == v.Moved(Code.OK, self.model.promote())
 
     @rule()
     def expire_due(self) -> None:
-        over = {task_id for task_id in list(self.tasks) if self.happen(ev.Expire(id=task_id)) is Code.OK}
+        over = {task_id for task_id in list(self.model.tasks) if self.model.happen(ev.Expire(id=task_id)) is Code.OK}
         moved = self.deck.led(v.ExpireDue)
         assert (moved.code, moved.count, set(moved.ids), moved.more) == (Code.OK, len(over), over, False)
 
     @rule(status=st.sampled_from(sorted(TERMINAL)), age=st.sampled_from([SECOND, 48 * HOUR]), count=st.integers(0, 9))
     def prune(self, status: Status, age: int, count: int) -> None:
         self.clock.advance(1)  # so that no task is exactly as old as may be
-        ends = sorted((t.finished_at or 0, t.id) for t in self.tasks.values() if t.status is status)
-        surplus = max(len(ends) - count, sum(self.now - end > age for end, _ in ends), 0)
+        ends = sorted((t.finished_at or 0, t.id) for t in self.model.tasks.values() if t.status is status)
+        surplus = max(len(ends) - count, sum(self.clock.now() - end > age for end, _ in ends), 0)
         moved = self.deck.led(v.PruneOld, keep=(v.Keep(status, age, count),))
         assert (moved.code, moved.ids, moved.more) == (Code.OK, tuple(name for _, name in ends[:surplus]), False)
         for task_id in moved.ids:
-            assert self.happen(ev.Prune(id=task_id)) is Code.OK
+            assert self.model.happen(ev.Prune(id=task_id)) is Code.OK
 
     @rule(queue=st.sampled_from(QUEUES), on=st.booleans())
     def pause(self, queue: str, on: bool) -> None:
         assert self.deck.do(v.Pause(queue) if on else v.Resume(queue)).code is Code.OK
-        (self.paused.add if on else self.paused.discard)(queue)
+        (self.model.paused.add if on else self.model.paused.discard)(queue)
 
     @rule(node=NODES, on=st.booleans())
     def drain(self, node: str, on: bool) -> None:
@@ -345,15 +273,11 @@ class StoreMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_same(self) -> None:
-        assert everything(self.store) == list(reversed(self.tasks.values()))
-        assert {view.name for view in self.store.queues() if view.paused} == self.paused
+        assert everything(self.store) == list(reversed(self.model.tasks.values()))
+        assert {view.name for view in self.store.queues() if view.paused} == self.model.paused
         seen = {(m.node, m.owner, m.draining) for m in self.store.members() if not m.fenced}
         assert seen == {(node, owner, node in self.draining) for node, owner in self.alive.items()}
         assert_sound(self.store)
-
-
-def in_lanes(task: Task, group: v.Group) -> bool:
-    return task.handler in group.handlers and (group.queues == ("*",) or task.queue in group.queues)
 
 
 def fields(one: Draft) -> dict[str, Any]:
@@ -367,7 +291,7 @@ def test_random_lives(backend: str) -> None:
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=150 if backend == "memory" else 80,
+            max_examples=150 if backend == "memory" else 50,
             stateful_step_count=50,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
