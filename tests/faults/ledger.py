@@ -1,0 +1,44 @@
+"""What handlers did, in a file that every process appends to and syncs: a witness that does not trust the store.
+
+One line a mark: task, fence, attempt, phase (`start`, then `end` or `fail`), pid. The order in the file is the order
+of events.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Mark(NamedTuple):
+    """Something that a handler did."""
+
+    task: str
+    fence: int
+    attempt: int
+    phase: str
+    pid: int = 0
+
+
+class Ledger:
+    """The writing side."""
+
+    def __init__(self, path: str) -> None:
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+
+    def mark(self, task: str, fence: int, attempt: int, phase: str) -> None:
+        """Append a mark; it is on disk when this returns."""
+        os.write(self._file, f"{task} {fence} {attempt} {phase} {os.getpid()}\n".encode())
+        os.fsync(self._file)
+
+
+def read(path: Path) -> list[Mark]:
+    """All marks, in order."""
+    if not path.exists():
+        return []
+    marks = []
+    for line in path.read_text().splitlines():
+        task, fence, attempt, phase, pid = line.split()
+        marks.append(Mark(task, int(fence), int(attempt), phase, int(pid)))
+    return marks

@@ -1,0 +1,117 @@
+"""A node is killed at random moments, with clients and handlers at work, and started again on the same data."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import threading
+from pathlib import Path
+
+import pytest
+
+from storage.sqlite import open_sqlite
+from taskqueue.core.clock import SystemClock
+from taskqueue.core.config import Config
+from taskqueue.core.task import Status, Task
+from taskqueue.core.views import Filter
+from tests.clients import Client, until
+from tests.faults import ledger
+from tests.faults.checker import Evidence, Least, Takeover, check
+from tests.faults.load import Load
+from tests.processes import NodeProcess, Nodes
+
+HERE = str(Path(__file__).parent)
+IN_FLIGHT = 50
+
+
+def held(data: Path, copy: Path) -> list[Task]:
+    """What a dead node was running, by a copy of its data: the original stays as the kill left it."""
+    copy.mkdir()
+    for file in data.glob("taskqueue.db*"):
+        if not file.name.endswith("-shm"):
+            shutil.copy(file, copy)
+    store = open_sqlite(Config(data_dir=str(copy)), SystemClock())
+    try:
+        return list(store.find(Filter(status=Status.PROCESSING), 1_000, None).tasks)
+    finally:
+        store.close()
+        shutil.rmtree(copy)
+
+
+def taken_back(client: Client, tasks: list[Task], within: float = 5.0) -> list[Takeover]:
+    """How soon after a start the crashes of these tasks are counted; of the late ones, what is seen in the end."""
+    crashes = {task.id: task.crashes for task in tasks}
+    late = dict.fromkeys(crashes, -1)
+    over = threading.Event()
+    timer = threading.Timer(within, over.set)
+    timer.start()
+    while late and not over.is_set():
+        late = {id: now for id in late if (now := client.task(id)["crashes"]) != crashes[id] + 1}
+    timer.cancel()
+    return [Takeover(task.id, task.crashes, late.get(task.id, task.crashes + 1)) for task in tasks]
+
+
+def killed(node: NodeProcess, rounds: int, seed: random.Random) -> None:
+    """Kill and start `node` so many times, then let it finish; check everything."""
+    load = Load()
+    in_flight: list[int] = []
+    takeovers: list[Takeover] = []
+    before: list[Task] = []
+    moment = threading.Event()
+    try:
+        for _ in range(rounds):
+            client = node.start()
+            load.send_to(client)
+            takeovers += taken_back(client, before)
+            until(lambda c=client: c.counts()["processing"] >= IN_FLIGHT + 10, 20, "many tasks run")  # type: ignore[misc]
+            moment.wait(seed.uniform(0, 0.3))
+            node.kill()
+            load.pause()
+            before = held(node.data, node.home / "copy")
+            in_flight.append(len(before))
+        client = node.start()
+        takeovers += taken_back(client, before)
+        load.send_to(client)
+    finally:
+        load.stop()
+    client.settled(90)
+    seen = Evidence(
+        submits=list(load.submits()),
+        ledger=ledger.read(node.home / "ledger"),
+        final={task["id"]: task for task in client.tasks()},
+        takeovers=takeovers,
+        in_flight=in_flight,
+    )
+    assert node.end().code == 0
+    known = [stored for _, stored in seen.submits]
+    runs = sum(mark.phase == "start" for mark in seen.ledger)
+    print(
+        f"{rounds} kills, in flight {min(in_flight)} to {max(in_flight)}; of {len(known)} tasks {known.count(True)} "
+        f"acknowledged, {known.count(False)} refused, {known.count(None)} unknown; {runs} runs, "
+        f"{len(takeovers)} taken back"
+    )
+    assert load.mistakes == []
+    assert check(seen, Least(submits=50 * rounds, kills=rounds, in_flight=IN_FLIGHT)) == []
+
+
+@pytest.fixture
+def victim(nodes: Nodes, tmp_path: Path) -> NodeProcess:
+    return nodes(
+        env={"LEDGER": str(tmp_path / "node" / "ledger")},
+        appDir=HERE,
+        handlers=["workload"],
+        maxCrashes=1000,
+        asyncConcurrency=120,
+        queueSize=400,
+        retention={"completed": {"age": "1h"}},
+    )
+
+
+def test_ten_kills(victim: NodeProcess) -> None:
+    killed(victim, 10, random.Random())
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_fifty_kills(victim: NodeProcess) -> None:
+    killed(victim, 50, random.Random())

@@ -1,0 +1,80 @@
+"""Handlers of the fault tests. They tell the ledger (`LEDGER`: its path) what they do."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import threading
+
+from ledger import Ledger  # a node finds it beside this module
+
+from taskqueue import Retry, TaskContext, task
+
+_LEDGER = Ledger(os.environ["LEDGER"])
+
+
+def _mark(ctx: TaskContext, phase: str) -> None:
+    _LEDGER.mark(ctx.task_id, ctx.fence, ctx.attempt, phase)
+
+
+@task("load.sync")
+def sync(seconds: float, *, ctx: TaskContext) -> float:
+    """Take so long in a thread."""
+    _mark(ctx, "start")
+    threading.Event().wait(seconds)
+    _mark(ctx, "end")
+    return seconds
+
+
+@task("load.async")
+async def coroutine(seconds: float, *, ctx: TaskContext) -> float:
+    """Take so long on the loop."""
+    _mark(ctx, "start")
+    await asyncio.sleep(seconds)
+    _mark(ctx, "end")
+    return seconds
+
+
+@task("load.flaky", retries=3)
+def flaky(failures: int, *, ctx: TaskContext) -> int:
+    """Fail in the first attempts."""
+    _mark(ctx, "start")
+    if ctx.attempt <= failures:
+        _mark(ctx, "fail")
+        raise Retry(f"attempt {ctx.attempt} of {failures} that fail")
+    _mark(ctx, "end")
+    return ctx.attempt
+
+
+@task("poison")
+async def poison(how: str, seconds: float, *, ctx: TaskContext) -> None:
+    """Take the node down, after a while."""
+    _mark(ctx, "start")
+    await asyncio.sleep(seconds)
+    if how == "exit":
+        os._exit(1)
+    ctypes.string_at(0)
+
+
+@task("hang.sync")
+def hang(*, ctx: TaskContext) -> None:
+    """Never end, whatever is thrown at it."""
+    _mark(ctx, "start")
+    while True:
+        try:
+            while True:
+                threading.Event().wait(60)
+        except BaseException:  # noqa: BLE001, S112 - that is the point
+            continue
+
+
+@task("hang.async")
+async def hang_async(*, ctx: TaskContext) -> None:
+    """The same on the loop: it takes no cancel."""
+    _mark(ctx, "start")
+    while True:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            continue
