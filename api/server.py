@@ -1,9 +1,6 @@
-"""The HTTP server: waitress with the edges that a public door needs. It runs in a thread of its own.
+"""The HTTP server: it takes the port, starts the threads, ends in good order. Between lies `listener`.
 
-State: the listening socket, the connections, a pool of threads that answer, and a small one (the porch) for probes and
-refusals, so that neither waits behind work. A connection that gives its request too slowly, or takes its answer too
-slowly, is cut; where too many requests wait, the next is refused with 503. Errors of HTTP itself are problems, too.
-When the loop dies, `alive` is False.
+State: the bound socket and the loop's thread. When the loop dies, `alive` is False.
 """
 
 from __future__ import annotations
@@ -11,48 +8,16 @@ from __future__ import annotations
 import logging
 import socket
 import threading
-from contextlib import suppress
-from http import HTTPStatus
 from typing import Any
 
-import msgspec
-from msgspec import Struct
 from waitress import wasyncore
-from waitress.adjustments import Adjustments
-from waitress.channel import HTTPChannel
-from waitress.server import TcpWSGIServer
-from waitress.task import ErrorTask, ThreadedTaskDispatcher
-from waitress.utilities import Error
 
-from api.errors import MEDIA_TYPE, headers_of, plain
-from taskqueue.core.clock import MINUTE, SECOND, Clock, SystemClock
+from api.listener import Limits, Listener
+from taskqueue.core.clock import SECOND, Clock, SystemClock
 from taskqueue.core.config import Config
 from taskqueue.core.errors import ConfigError
 
-PROBES = frozenset({"/healthz", "/readyz"})
 PORCH_THREADS = 2
-SLACK = 64 * 1024
-"""Bytes over `max_body` that are read all the same, so that the application can say by how much it was too much."""
-
-
-class Limits(Struct, frozen=True, kw_only=True):
-    """What one client may take of the server. Spans in microseconds, sizes in bytes.
-
-    Attributes:
-        max_body: longest body of any request.
-        waiting: requests that may wait for a thread.
-        patience: how long a request may take to arrive, plus the time that its bytes need at `slowest`.
-        slowest: bytes a second that a client has to send, or to take, at least.
-        idle: how long a connection may rest, or an answer may lie untaken.
-    """
-
-    max_body: int
-    max_header: int = 16 * 1024
-    connections: int = 1_000
-    waiting: int = 512
-    patience: int = 10 * SECOND
-    slowest: int = 16 * 1024
-    idle: int = 1 * MINUTE
 
 
 def limits_of(config: Config) -> Limits:
@@ -72,7 +37,7 @@ class Server:
         self._map: dict[int, Any] = {}
         self._host = config.api_host
         self._threads = config.api_threads
-        self._listener = _Listener(app, self._map, self._socket, limits=limits, clock=clock or SystemClock())
+        self._listener = Listener(app, self._map, self._socket, limits=limits, clock=clock or SystemClock())
         self._loop = threading.Thread(target=self._listener.run, name="api", daemon=True)
 
     @property
@@ -131,162 +96,3 @@ def _bind(host: str, port: int) -> socket.socket:
 def _taken(host: str, port: int, error: OSError) -> ConfigError:
     why = error.strerror or error
     return ConfigError(f"apiPort: cannot listen on {host}:{port}: {why}; use another port, or 0 for a free one")
-
-
-def _adjustments(bound: socket.socket, limits: Limits) -> Adjustments:
-    chosen = Adjustments(
-        sockets=[bound],
-        ident="taskqueue",
-        max_request_body_size=limits.max_body + SLACK,
-        max_request_header_size=limits.max_header,
-        connection_limit=limits.connections,
-        asyncore_use_poll=True,  # select() ends at 1,024 descriptors
-        clear_untrusted_proxy_headers=True,
-        log_socket_errors=False,  # clients go away; that is their business
-    )
-    # Given by name they would be cut to whole seconds.
-    chosen.channel_timeout = limits.idle / SECOND
-    chosen.cleanup_interval = chosen.asyncore_loop_timeout = min(1.0, limits.patience / SECOND / 4)
-    return chosen
-
-
-class _Refused(Error):  # type: ignore[misc]  # waitress has no types
-    """Too much is waiting."""
-
-    code = HTTPStatus.SERVICE_UNAVAILABLE.value
-    reason = HTTPStatus.SERVICE_UNAVAILABLE.phrase
-
-
-class _ProblemTask(ErrorTask):  # type: ignore[misc]
-    """What waitress itself refuses, as a problem."""
-
-    def execute(self) -> None:
-        error = self.request.error
-        problem = plain(error.code, error.body)
-        body = msgspec.json.encode(problem)
-        self.status = f"{error.code} {error.reason}"
-        self.response_headers.extend(
-            [
-                ("Content-Type", MEDIA_TYPE),
-                ("X-Content-Type-Options", "nosniff"),
-                ("Cache-Control", "no-store"),
-                *headers_of(problem).items(),
-            ]
-        )
-        self.set_close_on_finish()
-        self.content_length = len(body)
-        self.write(body)
-
-
-class _Channel(HTTPChannel):  # type: ignore[misc]
-    """A connection that knows since when it is being waited for."""
-
-    error_task_class = _ProblemTask
-    reading: Any = None
-    since = 0
-    untaken: tuple[int, int] | None = None
-
-    def received(self, data: bytes) -> Any:
-        result = super().received(data)
-        if self.request is not self.reading:
-            self.reading, self.since = self.request, self.server.clock.monotonic()
-        return result
-
-    def too_slow(self, now: int, limits: Limits) -> bool:
-        """Does the client give its request, or take its answer, slower than it may?"""
-        return self._gives_slowly(now, limits) or self._takes_slowly(now, limits)
-
-    def _gives_slowly(self, now: int, limits: Limits) -> bool:
-        request = self.request
-        if request is None:
-            return False
-        if self.requests:
-            self.since = now  # it cannot go on before the one ahead of it is answered
-            return False
-        size = request.header_bytes_received + request.body_bytes_received
-        return bool(now - self.since > limits.patience + size * SECOND // limits.slowest)
-
-    def _takes_slowly(self, now: int, limits: Limits) -> bool:
-        left = self.total_outbufs_len
-        if not left:
-            self.untaken = None
-        elif self.untaken is None:
-            self.untaken = (now, left)
-        elif now - self.untaken[0] >= limits.idle:
-            since, before = self.untaken
-            self.untaken = (now, left)
-            return bool(before - left < (now - since) * limits.slowest // SECOND)
-        return False
-
-
-class _Listener(TcpWSGIServer):  # type: ignore[misc]
-    """The listening socket, and the housekeeping among its connections. All of it runs in the loop's thread, but
-    `add_task`, which any thread calls."""
-
-    channel_class = _Channel
-
-    def __init__(self, app: Any, map: dict[int, Any], bound: socket.socket, *, limits: Limits, clock: Clock) -> None:
-        sockinfo = (bound.family, bound.type, bound.proto, bound.getsockname())
-        self.pool, self.porch = ThreadedTaskDispatcher(), ThreadedTaskDispatcher()
-        super().__init__(app, map, False, bound, self.pool, _adjustments(bound, limits), sockinfo, bind_socket=False)
-        self.idle = threading.Event()
-        self.clock = clock
-        self._limits = limits
-        self._rounds_left: int | None = None
-
-    def add_task(self, channel: _Channel) -> None:
-        """Give the connection's first request to a thread: probes and refusals to the porch, all else to the pool."""
-        request = channel.requests[0]
-        if getattr(request, "path", None) in PROBES:
-            self.porch.add_task(channel)
-        elif len(self.pool.queue) >= self._limits.waiting and not channel.total_outbufs_len:
-            # With an answer still to be taken, the porch might have to wait for the client.
-            request.error = _Refused("Too many requests are waiting; try again")
-            self.porch.add_task(channel)
-        else:
-            self.pool.add_task(channel)
-
-    def maintenance(self, now: float) -> None:
-        """Cut what is too slow. Closing it here would take the loop down: it is marked, and its socket made to tell."""
-        super().maintenance(now)
-        moment = self.clock.monotonic()
-        for channel in self.active_channels.values():
-            if channel.too_slow(moment, self._limits):
-                channel.will_close = True
-                with suppress(OSError):  # gone by itself meanwhile
-                    channel.socket.shutdown(socket.SHUT_RDWR)
-
-    def leave(self) -> None:
-        """Begin to end: let in who knocked already, then nobody."""
-        before = -1
-        while before != len(self.active_channels):
-            before = len(self.active_channels)
-            self.handle_accept()
-        self.accepting = False
-        with suppress(OSError):  # macOS refuses it for a socket that listens; who knocks there waits in the backlog
-            self.socket.shutdown(socket.SHUT_RDWR)
-        self._rounds_left = 1
-
-    def readable(self) -> bool:
-        """Called once a round of the loop."""
-        wanted = super().readable()
-        if self._rounds_left is None:
-            return bool(wanted)
-        if self._rounds_left:
-            # What has arrived is read in this round; only the next can tell who is idle.
-            self._rounds_left -= 1
-            self.pull_trigger()
-        else:
-            self._dismiss()
-        return False
-
-    def _dismiss(self) -> None:
-        """Close the connections that have nothing to do, and tell when none is left."""
-        busy = False
-        for channel in self.active_channels.values():
-            if channel.requests or channel.request is not None or channel.total_outbufs_len:
-                busy = True
-            else:
-                channel.will_close = True
-        if not busy:
-            self.idle.set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import http.client
 import json
 import socket
@@ -14,7 +15,8 @@ from typing import Any
 import pytest
 
 from api.app import create_app
-from api.server import Limits, Server, limits_of
+from api.listener import Limits
+from api.server import Server, limits_of
 from api.settings import settings_of
 from taskqueue.core.clock import MILLISECOND, SECOND, ManualClock
 from taskqueue.core.config import Config
@@ -172,6 +174,18 @@ def test_a_stop_waits_for_a_slow_reader():
         assert len(answer.read()) == 8_000_000
         stopping.join(BOUND)
         assert threads() == set()
+
+
+def test_a_half_sent_body_leaves_no_file_behind():
+    with serving(Gate(), limits=Limits(max_body=2_000_000)) as server, closing(connect(server)) as connection:
+        connection.sendall(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1500000\r\n\r\n" + b"x" * 1_000_000)
+        assert eventually(lambda: body_received(server) == 1_000_000)
+        assert server.stop(50 * MILLISECOND) is False
+    gc.collect()  # a file that was left open would make itself heard
+
+
+def body_received(server: Server) -> int:
+    return sum(one.request.body_bytes_received for one in server._listener.active_channels.values() if one.request)
 
 
 def test_a_stop_does_not_wait_longer_than_its_grace():
@@ -339,6 +353,18 @@ def test_what_is_no_http_is_400(rest, raw):
 def test_a_request_without_host_is_misdirected_in_http_1_1_only(rest):
     assert ask(rest, b"GET /healthz HTTP/1.1\r\n\r\n").status == 421
     assert ask(rest, b"GET /healthz HTTP/1.0\r\n\r\n").status == 200
+
+
+@pytest.mark.parametrize("method", ["BREW", "get", "CONNECT"])
+def test_a_method_that_nobody_knows_is_refused(rest, method):
+    answer = ask(rest, f"{method} /api/tasks HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    assert problem(answer)["status"] in (400, 405)
+
+
+@pytest.mark.parametrize("target", ["http://evil.example/api/tasks", "/api/../api/tasks", "*", "/%00", "/%"])
+def test_an_odd_target_is_4xx(rest, target):
+    answer = ask(rest, f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    assert 400 <= answer.status < 500 or target.startswith("http:")
 
 
 def test_two_hosts_are_none(rest):

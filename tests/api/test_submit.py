@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from taskqueue.core.config import Config
-from taskqueue.core.errors import StoreFull, Unavailable
+from taskqueue.core.errors import ConfigError, StoreFull, Unavailable
 
 
 def test_the_smallest_submit_is_an_echo_with_every_default(api):
@@ -106,8 +106,11 @@ def test_a_store_that_cannot_is_503_without_an_id(api, error):
     assert "id" not in answer.json
 
 
-def test_a_bug_is_500_and_stands_in_the_log_only(api, caplog):
-    api.gateway.failing = RuntimeError("secret detail")
+@pytest.mark.parametrize(
+    "bug", [RuntimeError("secret detail"), ConfigError("secret detail"), KeyError("secret detail")]
+)
+def test_a_bug_is_500_and_stands_in_the_log_only(api, caplog, bug):
+    api.gateway.failing = bug
     answer = api.post("/api/tasks", {"payload": 1})
     assert answer.status_code == 500
     assert "secret" not in answer.text

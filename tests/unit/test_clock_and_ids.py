@@ -1,0 +1,75 @@
+"""Clocks and sources of ids."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+
+import pytest
+
+from taskqueue.core.clock import SECOND, ManualClock, SystemClock
+from taskqueue.core.ids import CountingIds, UuidIds
+from taskqueue.core.names import is_task_id
+
+
+def zeros(count: int) -> bytes:
+    return bytes(count)
+
+
+def test_the_system_clock_is_the_machine_s():
+    clock = SystemClock()
+    before, wall, after = time.time_ns() // 1_000, clock.now(), time.time_ns() // 1_000
+    assert before <= wall <= after
+    first, second = clock.monotonic(), clock.monotonic()
+    assert first <= second
+    assert abs(time.monotonic_ns() // 1_000 - second) < SECOND
+
+
+def test_a_manual_clock_moves_only_by_hand():
+    clock = ManualClock(5)
+    assert (clock.now(), clock.monotonic()) == (5, 0)
+    clock.advance(10)
+    assert (clock.now(), clock.monotonic()) == (15, 10)
+    clock.jump(-7)
+    assert (clock.now(), clock.monotonic()) == (8, 10)
+
+
+def test_a_uuid_is_version_7_and_holds_its_time_of_birth():
+    clock = ManualClock()
+    made = uuid.UUID(UuidIds(clock, zeros).new())
+    assert (made.version, made.variant) == (7, uuid.RFC_4122)
+    assert made.int >> 80 == clock.now() // 1_000
+
+
+@pytest.mark.parametrize("step", [0, -10 * SECOND, SECOND])
+def test_ids_of_one_source_grow_whatever_the_clock_does(step):
+    clock = ManualClock()
+    source = UuidIds(clock, zeros)
+    made = []
+    for _ in range(10_000):  # more than the 4,096 of one millisecond
+        made.append(source.new())
+        clock.jump(step)
+    assert all(one < other for one, other in pairwise(made))
+
+
+def test_random_bits_tell_two_sources_apart():
+    clock = ManualClock()
+    ones = UuidIds(clock, lambda count: b"\xff" * count).new()
+    assert ones != UuidIds(clock, zeros).new()
+    assert uuid.UUID(ones).variant == uuid.RFC_4122
+
+
+def test_many_threads_get_different_ids():
+    source = UuidIds(ManualClock(), zeros)
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(lambda _: source.new(), range(2_000)))
+    assert len(set(made)) == 2_000
+    assert all(map(is_task_id, made))
+
+
+def test_counting_ids_are_the_same_every_time():
+    source = CountingIds("t")
+    assert [source.new(), source.new()] == ["t1", "t2"]
+    assert CountingIds().new() == "id1"
