@@ -107,7 +107,7 @@ def prepare(path: Path) -> None:
     log = Path(f"{path}-wal")
     if path.exists():
         check(path)
-    elif log.exists() and log.stat().st_size > 0:
+    elif _holds_frames(log):
         raise _damaged(path, f"it is missing, but its log {log.name} is there")
     else:
         create(path)
@@ -136,13 +136,20 @@ def check(path: Path) -> None:
                 raise ConfigError(
                     f"dataDir {path.parent}: {NAME} is of a newer taskqueue (schema {version}; this one knows {SCHEMA})"
                 )
+            (page,) = connection.execute("PRAGMA page_size").fetchone()
+            if path.stat().st_size % page and not _holds_frames(log):
+                raise _damaged(path, "its last page is cut off")  # SQLite would read zeros there
             (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+            if verdict != "ok":
+                raise _damaged(path, verdict.replace("\n", " "))
     except sqlite3.DatabaseError as error:
         if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             raise _damaged(path, str(error)) from error
         raise
-    if verdict != "ok":
-        raise _damaged(path, verdict.replace("\n", " "))
+
+
+def _holds_frames(log: Path) -> bool:
+    return log.exists() and log.stat().st_size > wal.HEADER_SIZE
 
 
 def _damaged(path: Path, wrong: str) -> StoreDamaged:

@@ -14,6 +14,7 @@ from array import array
 from pathlib import Path
 
 _HEADER = struct.Struct(">8I")  # magic, version, page size, round, salt 1, salt 2, checksum 1, checksum 2
+HEADER_SIZE = _HEADER.size
 _FRAME = struct.Struct(">6I")  # page number, pages after commit (else 0), salt 1, salt 2, checksum 1, checksum 2
 _MAGIC = 0x377F0682  # its lowest bit says that checksums read words with the highest byte first
 _VERSION = 3_007_000
