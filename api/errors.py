@@ -57,20 +57,16 @@ def problem_of(error: errors.TaskqueueError) -> Problem:
             break
     else:
         return internal(error)
-    wrong: tuple[FieldProblem, ...] | UnsetType = UNSET
-    detail = str(error)
-    if isinstance(error, errors.InvalidInput):
-        if status == HTTPStatus.BAD_REQUEST:
-            detail = error.errors[0][1]
-        else:
-            wrong = tuple(FieldProblem(path, message) for path, message in error.errors)
-            detail = f"{len(wrong)} things are wrong" if len(wrong) > 1 else detail
+    wrong = tuple(FieldProblem(path, message) for path, message in getattr(error, "errors", ()))
+    detail = f"{len(wrong)} things are wrong" if len(wrong) > 1 else str(error)
+    if status == HTTPStatus.BAD_REQUEST:
+        wrong, detail = (), wrong[0].message
     return Problem(
         type=f"urn:taskqueue:{slug}",
         title=title,
         status=status,
         detail=detail,
-        errors=wrong,
+        errors=wrong or UNSET,
         id=getattr(error, "task_id", None) or UNSET,
     )
 

@@ -35,6 +35,14 @@ class Items(Struct, frozen=True):
     items: list[Item]
 
 
+class _Conflicts(Conflict):
+    """Why an atomic batch was not stored, task by task."""
+
+    def __init__(self, errors: Sequence[tuple[str, str]]) -> None:
+        super().__init__("; ".join(f"{path}: {message}" for path, message in errors))
+        self.errors = tuple(errors)
+
+
 class _Batch(Struct, forbid_unknown_fields=True):
     tasks: list[Raw]
 
@@ -121,4 +129,4 @@ def _raise_for_all(outcomes: Sequence[object]) -> None:
         )
     if other:
         raise other
-    raise Conflict("; ".join(f"$.tasks[{index}]: {error}" for index, error in guilty[:10]))
+    raise _Conflicts([(f"$.tasks[{index}]", str(error)) for index, error in guilty])
