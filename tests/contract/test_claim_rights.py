@@ -102,6 +102,16 @@ def test_a_repeat_groups_as_the_claim_did(deck: Driver) -> None:
     assert deck.claim("a", *groups, request=1).tasks == first.tasks
 
 
+def test_a_repeat_groups_by_queue_and_handler(deck: Driver) -> None:
+    for queue in ("q1", "q2"):
+        for handler in ("x", "y"):
+            deck.add(f"{queue}{handler}", queue=queue, handler=handler)
+    groups = (group("x", queues=("q2",)), group("x", "y", queues=("q1",)), group("y"))
+    first = deck.claim("a", *groups, request=1)
+    assert names(first.tasks) == [["q2x"], ["q1x", "q1y"], ["q2y"]]
+    assert deck.claim("a", *groups, request=1).tasks == first.tasks
+
+
 def test_a_repeat_with_other_groups_loses_nothing(deck: Driver) -> None:
     deck.add()
     deck.claim("a", request=1)

@@ -171,6 +171,18 @@ def test_the_gone_are_remembered_for_a_while(deck: Driver, clock: ManualClock) -
     assert owners(deck) == ["a"]
 
 
+def test_nobody_is_forgotten_with_a_task_in_its_hands(deck: Driver, clock: ManualClock) -> None:
+    deck.run("b")
+    deck.fence("b")
+    clock.advance(2 * v.MEMBER_MEMORY)
+    deck.led(v.PruneOld, keep=())
+    assert owners(deck) == ["a", "b"]
+    assert deck.led(v.Reap, owner="b", max_crashes=3) == v.Moved(Code.OK, 1)
+    deck.led(v.PruneOld, keep=())
+    assert owners(deck) == ["a"]
+    assert deck.led(v.Reap, owner="b", max_crashes=3) == v.Moved(Code.NOT_FOUND)
+
+
 # -- draining and orders ---------------------------------------------------------------------------------------------
 
 

@@ -58,6 +58,8 @@ def test_a_leader_renews_whatever_beat_it_saw(deck: Driver) -> None:
     assert campaign(deck, "a", 1, 1) == v.Elected(Code.OK, v.Term("a", 1, 2))
     assert campaign(deck, "a", 1, 1) == v.Elected(Code.OK, v.Term("a", 1, 3))
     assert campaign(deck, "a", 1, 77) == v.Elected(Code.OK, v.Term("a", 1, 4))
+    for epoch in (0, 2):
+        assert campaign(deck, "a", epoch, 77) == v.Elected(Code.REFUSED, v.Term("a", 1, 4))
 
 
 @pytest.mark.parametrize(("epoch", "beat"), [(0, 0), (1, 1), (1, 3), (2, 2)])
