@@ -60,7 +60,7 @@ def problem_of(error: errors.TaskqueueError) -> Problem:
     wrong = tuple(FieldProblem(path, message) for path, message in getattr(error, "errors", ()))
     detail = f"{len(wrong)} things are wrong" if len(wrong) > 1 else str(error)
     if status == HTTPStatus.BAD_REQUEST:
-        wrong, detail = (), wrong[0].message
+        detail, wrong = wrong[0].message, ()
     return Problem(
         type=f"urn:taskqueue:{slug}",
         title=title,
