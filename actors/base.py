@@ -45,7 +45,7 @@ class NodeActor(pykka.ThreadingActor):
 
     def on_start(self) -> None:
         try:
-            self.begin()
+            _contained(self.begin)
         except Exception as error:
             self._on_death(error)  # pykka calls no hook when on_start fails
             raise
@@ -54,7 +54,7 @@ class NodeActor(pykka.ThreadingActor):
         receiver = self._receivers.get(type(message))
         if receiver is None:
             raise TypeError(f"{type(self).__name__} does not know the message {type(message).__name__}")
-        receiver(message)
+        _contained(receiver, message)
 
     def on_failure(
         self,
@@ -63,3 +63,13 @@ class NodeActor(pykka.ThreadingActor):
         traceback: TracebackType | None,
     ) -> None:
         self._on_death(exception_value or RuntimeError("died without a reason"))
+
+
+def _contained(step: Callable[..., None], *given: Message) -> None:
+    """Do a step; what is no `Exception` becomes one: pykka would stop every actor of the process, and tell nobody."""
+    try:
+        step(*given)
+    except Exception:
+        raise
+    except BaseException as error:
+        raise RuntimeError(f"{type(error).__name__} in an actor: {error}") from error

@@ -152,7 +152,7 @@ class NodeGateway:
         bell = self._watchers.watch(task_id)
         try:
             deadline = self._clock.monotonic() + round(seconds * SECOND)
-            while (task := self.get(task_id)).status not in TERMINAL:
+            while (task := self.get(task_id)).status not in TERMINAL and not self._watchers.closed:
                 left = (deadline - self._clock.monotonic()) / SECOND
                 if left <= 0:
                     break

@@ -35,6 +35,9 @@ from taskqueue.core.events import Code
 
 log = logging.getLogger("taskqueue.health")
 
+ANSWER_WITHIN = 5 * SECOND
+"""What the store has not answered for so long is asked again."""
+
 
 class HealthActor(NodeActor):
     """See the module."""
@@ -89,15 +92,17 @@ class HealthActor(NodeActor):
             return
         if not self._board.registered:
             self._write(self._register)
-        elif self._coordinator.beats_locally and not self._hint and not self._done:
+            return
+        if self._coordinator.beats_locally:
             self._count += 1
             self._seen({self._owner: self._count})
-        else:
-            self._beat()
+            if not self._hint and not self._done and self._asked_at is None:
+                return
+        self._beat()
 
     def _orders_filed(self, _: OrdersFiled) -> None:
         self._hint = True
-        if self._board.registered:
+        if self._board.registered and self._leaving is None:
             self._beat()
 
     def _beat(self) -> None:
@@ -106,7 +111,7 @@ class HealthActor(NodeActor):
 
     def _write(self, verb: v.Register | v.Beat | v.Deregister) -> None:
         now = self._clock.monotonic()
-        if self._asked_at is not None and now - self._asked_at < 5 * SECOND:
+        if self._asked_at is not None and now - self._asked_at < ANSWER_WITHIN:
             return
         self._asked_at = now
         if isinstance(verb, v.Beat):
@@ -118,7 +123,10 @@ class HealthActor(NodeActor):
         (result,) = written.results
         verb = written.ticket
         if isinstance(result, v.Beaten):
-            self._beaten(result, verb)
+            if self._leaving is None:
+                self._beaten(result, verb)
+        elif isinstance(verb, v.Beat):
+            self._hint = True  # the store could not say what it has for this node
         elif isinstance(verb, v.Deregister) and self._leaving is not None:
             holding = not isinstance(result, v.Answer) or result.code is Code.REFUSED
             self._leaving.tell(Left(holding=holding))

@@ -88,7 +88,8 @@ class Node:
         self.board = Board(config, clock.now(), clock.monotonic())
         self.ticker = ThreadTicker(clock)
         coordinator = SoloCoordinator(owner)
-        watchers, rates = Watchers(), Rates(clock)
+        self._watchers = watchers = Watchers()
+        rates = Rates(clock)
         desk = Desk(self.pool, clock, config.max_result_bytes)
         self._loop = LoopRunner(desk)
         register = Register(
@@ -207,6 +208,9 @@ class Node:
         self._tick(self.config.heartbeat_interval, "health", TakePulse())
         self.ticker.start()
         self._server.start()
+        asked = self._until(lambda: self.board.registered, self.config.lease_ttl + 2 * SECOND)
+        if asked is not None:  # `run` is to hear of it
+            self.supervisor.ask_stop(asked.message, failed=asked.failed)
 
     def _tick(self, interval: int, name: str, message: Message) -> None:
         self.ticker.every(interval, self.supervisor.handle(name), message)
@@ -233,17 +237,24 @@ class Node:
         handle = self.supervisor.handle
         handle("scheduler").tell(SetClaiming(on=False))
         grace = 0 if now else self.config.shutdown_grace
-        self._until(self.pool.idle, grace)
+        self._until(lambda: self.pool.idle() and not self.pool.asking, grace)
         handle("scheduler").tell(GiveBack(running=True))
-        self._until(lambda: not self.pool.keys(), 2 * SECOND)
+        self._until(lambda: not (self.pool.keys() or self.pool.asking), 2 * SECOND)
         for message, name in ((StepDown, "leader"), (Leave, "health")):
             waiter = Waiter()
             if handle(name).tell(message(reply_to=waiter)):
                 waiter.wait(2.0)
+        self._watchers.close()
         self._server.stop()
         self.ticker.stop()
-        for name in ("scheduler", "leader", "health", *self._workers(), "queue", "storage"):
-            if not self.supervisor.stop(name, 2.0):
+        handlers_end = 0.5  # they had the grace; who is still in one will not come back soon
+        for names, seconds in (
+            (("scheduler", "leader", "health"), 2.0),
+            (self._workers(), handlers_end),
+            (("queue",), 2.0),
+            (("storage",), 2.0),
+        ):
+            for name in self.supervisor.stop(names, seconds):
                 log.warning("%s did not stop in time and is left behind", name)
         self._loop.close()
         self._store.close()

@@ -67,6 +67,7 @@ class Run:
         "cancelled",
         "deadline",
         "ended",
+        "ending",
         "handler",
         "interrupt",
         "key",
@@ -90,6 +91,7 @@ class Run:
         self.abandoned = False
         self.cancelled = threading.Event() if handler.takes_ctx else None
         self.ended = False
+        self.ending: Ending | None = None
         self.note: tuple[float, str] | None = None
         self.interrupt: Callable[[], None] | None = None
 
@@ -133,7 +135,7 @@ class Channel:
                 most -= 1
 
     def heard(self, worker: str) -> None:
-        """The worker begins (or has lost) its message: it may be told again."""
+        """The worker has found nothing more: from now on it wants to be told again."""
         self._told[worker] = False
 
 
@@ -148,7 +150,7 @@ class Pool:
         self._busy: dict[str, int] = {}
         self._busy_by_handler: dict[str, int] = {}
         self._pace: dict[str, float] = {}
-        self._outbox: SimpleQueue[tuple[Run, Ending]] = SimpleQueue()
+        self._outbox: SimpleQueue[Run] = SimpleQueue()
         self._called = False
         self.started: dict[Key, Run] = {}
         self.noted: set[Key] = set()
@@ -156,6 +158,8 @@ class Pool:
         """Endings on their way to the store, and when they were last sent (monotonic)."""
         self.request = 0
         self.groups: tuple[Group, ...] = ()
+        self.asking = False
+        """The last claim (`request`, `groups`) was sent, and its answer has not come."""
         self._suspects = 0
 
     # -- SchedulerActor ------------------------------------------------------------------------------------------------
@@ -201,6 +205,11 @@ class Pool:
         """Runs whose handler has begun and not ended."""
         return list(self.started.values())
 
+    def unended(self) -> list[Run]:
+        """Every run that has not ended, wherever it is."""
+        with self._lock:
+            return [run for run in self._runs.values() if not run.ended]
+
     def unstarted(self) -> Iterator[Run]:
         """Take every run that waits in a channel."""
         for channel in self.channels.values():
@@ -220,20 +229,27 @@ class Pool:
 
     def begin(self, run: Run, worker: str, now: int) -> bool:
         """The handler is about to begin; False where the run was ended meanwhile (cancelled, given back)."""
-        run.worker = worker
-        run.started = now
-        run.deadline = now + run.task.timeout
-        if run.ended:
-            return False
-        self.started[run.key] = run
+        with self._lock:
+            if run.ended:
+                return False
+            run.worker = worker
+            run.started = now
+            run.deadline = now + run.task.timeout
+            self.started[run.key] = run
         return True
 
-    def end(self, run: Run, ending: Ending, now: int = 0) -> bool:
-        """The run has ended, this way; False where it had ended before (its late result is refused)."""
+    def end(self, run: Run, ending: Ending, now: int = 0, *, abandon: bool = False) -> bool:
+        """The run has ended, this way; False where it had ended before (its late result is refused).
+
+        `abandon`: its handler has not, and whoever waits for it is left behind with it.
+        """
         with self._lock:
             if run.ended:
                 return False
             run.ended = True
+            run.ending = ending
+            run.abandoned = abandon
+            self.started.pop(run.key, None)
             self._busy[run.kind] -= 1
             self._busy_by_handler[run.handler.name] -= 1
             self._suspects -= run.task.solo
@@ -241,8 +257,7 @@ class Pool:
                 took = float(now - run.started)
                 before = self._pace.get(run.kind)
                 self._pace[run.kind] = took if before is None else before + (took - before) * 0.05
-        self.started.pop(run.key, None)
-        self._outbox.put((run, ending))
+        self._outbox.put(run)
         self.call()
         return True
 
@@ -260,8 +275,8 @@ class Pool:
             if not self._queue.tell(OutcomesReady()):
                 self._called = False
 
-    def endings(self) -> list[tuple[Run, Ending]]:
-        """All that ended since the last look."""
+    def endings(self) -> list[Run]:
+        """The runs that ended since the last look."""
         self._called = False
         taken = []
         while True:
@@ -271,7 +286,7 @@ class Pool:
                 return taken
 
     def orphans(self) -> list[Run]:
-        """Runs that ended without anything on its way to the store: their ending died with a QueueActor."""
+        """Runs that have ended, and nothing of it is on its way to the store: an earlier QueueActor died with it."""
         with self._lock:
             return [run for key, run in self._runs.items() if run.ended and key not in self.unsettled]
 

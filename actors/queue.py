@@ -8,7 +8,7 @@ the pool and sent again (the same op, so that twice is once); if this actor dies
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from msgspec import Struct
@@ -30,7 +30,7 @@ from actors.messages import (
     Write,
     Written,
 )
-from actors.pool import Dropped, Ending, Key, Pool, Raised, Returned, Run, Snoozed
+from actors.pool import Dropped, Key, Pool, Raised, Returned, Run, Snoozed
 from actors.watchers import Rates, Watchers
 from storage import verbs as v
 from storage.store import Result, Verb
@@ -112,10 +112,9 @@ class QueueActor(NodeActor):
         }
 
     def begin(self) -> None:
-        self._outcomes_ready(OutcomesReady())
-        for run in self._pool.orphans():
-            self._pool.unsettled[run.key] = (self._release(run), 0)
-        self._check_unsettled(CheckUnsettled())
+        self._send_again(0)
+        self._take_in(self._pool.endings())
+        self._take_in(self._pool.orphans())
 
     # -- in ------------------------------------------------------------------------------------------------------------
 
@@ -149,16 +148,20 @@ class QueueActor(NodeActor):
     # -- out -----------------------------------------------------------------------------------------------------------
 
     def _outcomes_ready(self, _: OutcomesReady) -> None:
+        self._take_in(self._pool.endings())
+
+    def _take_in(self, ended: Iterable[Run]) -> None:
+        """Send on how these runs ended, and what others say of themselves."""
         verbs: list[Verb] = []
         keys: list[Key | None] = []
         waits: list[int] = []
         now = self._clock.monotonic()
-        endings = self._pool.endings()
-        for run, ending in endings:
-            if isinstance(ending, Dropped):
+        news = [run for run in ended if self._pool.run(run.key) is run and run.key not in self._pool.unsettled]
+        for run in news:
+            if isinstance(run.ending, Dropped):
                 self._pool.settle(run.key)
                 continue
-            event = self._event(run, ending)
+            event = self._event(run)
             self._pool.unsettled[run.key] = (event, now)
             verbs.append(event)
             keys.append(run.key)
@@ -173,16 +176,17 @@ class QueueActor(NodeActor):
                 keys.append(None)
         if verbs:
             self._storage.tell(Write(verbs=tuple(verbs), reply_to=self._address, ticket=_Settling(tuple(keys))))
-        if endings:
+        if news:
             self._scheduler.tell(RunsEnded(wake_in=min(waits, default=None)))
 
     def _check_unsettled(self, _: CheckUnsettled) -> None:
+        self._take_in(self._pool.endings())  # what ended while nobody could be told
+        self._send_again(CONFIRM_WITHIN)
+
+    def _send_again(self, after: int) -> None:
+        """Send again what was sent `after` microseconds ago or earlier and is not confirmed."""
         now = self._clock.monotonic()
-        late = [
-            (key, event)
-            for key, (event, sent) in list(self._pool.unsettled.items())
-            if now - sent >= CONFIRM_WITHIN or not sent
-        ]
+        late = [(key, event) for key, (event, sent) in self._pool.unsettled.items() if now - sent >= after]
         if not late:
             return
         for key, event in late:
@@ -192,9 +196,9 @@ class QueueActor(NodeActor):
             Write(verbs=tuple(event for _, event in late), reply_to=self._address, ticket=_Settling(keys))
         )
 
-    def _event(self, run: Run, ending: Ending) -> ev.Event:
-        """The next state of a task whose run ended this way."""
-        task = run.task
+    def _event(self, run: Run) -> ev.Event:
+        """The next state of a task whose run has ended."""
+        task, ending = run.task, run.ending
         op = str(task.fence)
         if isinstance(ending, Returned):
             return ev.Complete(id=task.id, op=op, owner=self._owner, fence=task.fence, result=ending.result)
@@ -216,10 +220,7 @@ class QueueActor(NodeActor):
                 delay=wait,
                 final=ending.final,
             )
-        return self._release(run)
-
-    def _release(self, run: Run) -> ev.Release:
-        return ev.Release(id=run.task.id, op=str(run.task.fence), owner=self._owner, fence=run.task.fence)
+        return ev.Release(id=task.id, op=op, owner=self._owner, fence=task.fence)
 
     # -- the store's answers -------------------------------------------------------------------------------------------
 

@@ -11,13 +11,13 @@ import asyncio
 import ctypes
 import logging
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from actors.pool import Dropped, Ending, Pool, Raised, Returned, Run, Snoozed
 from taskqueue.context import Discard, Retry, Snooze, TaskContext, TimedOut
-from taskqueue.core.clock import Clock
+from taskqueue.core.clock import SECOND, Clock
 from taskqueue.core.errors import InvalidInput
 from taskqueue.core.task import Cause
 from taskqueue.handlers import encode_result
@@ -26,6 +26,10 @@ from taskqueue.logs import current_task
 log = logging.getLogger("taskqueue.handlers")
 
 MESSAGE_LIMIT = 10_000
+"""Characters that are kept of what a handler says."""
+
+LAST_WORDS = 1.0
+"""Seconds that cancelled coroutines have to clean up when the node ends."""
 
 
 class Runner(Protocol):
@@ -60,8 +64,8 @@ class Desk:
                 fence=task.fence,
                 attempt=task.attempt,
                 generation=task.generation,
-                deadline=datetime.now(UTC) + timedelta(microseconds=task.timeout),
-                report=lambda fraction, note: self.pool.report(run, fraction, note),
+                deadline=datetime.fromtimestamp(self.clock.now() / SECOND, UTC) + timedelta(microseconds=task.timeout),
+                report=lambda fraction, note: self.pool.report(run, fraction, _storable(note)),
                 cancel=run.cancelled,
             )
         return arguments
@@ -80,6 +84,12 @@ class Desk:
 
     def raised(self, run: Run, error: BaseException) -> Ending:
         """The ending of a run whose handler (or its binding) raised `error`."""
+        try:
+            return self._judged(run, error)
+        except Exception as odd:  # an exception of the user's own making may lack what its base class has
+            return Raised(type(error).__name__, f"the exception cannot be read: {_text(odd)}")
+
+    def _judged(self, run: Run, error: BaseException) -> Ending:
         message = _text(error)
         if run.timed_out or isinstance(error, TimedOut):
             return timed_out(run)
@@ -103,7 +113,7 @@ class Desk:
 
 def timed_out(run: Run) -> Raised:
     """The ending of a run that had no time left."""
-    seconds = run.task.timeout / 1_000_000
+    seconds = run.task.timeout / SECOND
     return Raised("TimedOut", f"not finished within its time-out of {seconds:g} s", Cause.TIMEOUT)
 
 
@@ -111,7 +121,8 @@ class ThreadRunner:
     """Runs a handler in the calling thread: one at a time. A time-out is thrown into the thread as `TimedOut`.
 
     The exception lands between two bytecodes: a call that blocks in C (a sleep, a socket) ends first. A gate sees to
-    it that it is thrown only while the handler runs, and what had been thrown and not landed is withdrawn.
+    it that it is thrown only while the handler runs, and what had been thrown and not landed is withdrawn, before
+    anything is made of the outcome: our own lines (a log's lock, say) are never hit.
     """
 
     def __init__(self, desk: Desk) -> None:
@@ -121,34 +132,30 @@ class ThreadRunner:
         if not self._desk.begin(run, worker):
             return
         token = current_task.set(run.task.id)
-        gate = _Gate(threading.get_ident())
-        run.interrupt = gate.throw
         try:
-            try:
-                ending = self._attempt(run)
-            finally:
-                gate.close()
-            if run.timed_out:
-                gate.withdraw()
-        except TimedOut:  # thrown once at most; it landed after the handler had ended, or in our own lines
-            ending = timed_out(run)
-        run.interrupt = None
+            value = self._call(run)
+            ending = self._desk.returned(run, value)
+        except BaseException as error:
+            ending = self._desk.raised(run, error)
         current_task.reset(token)
         self._desk.end(run, ending)
 
-    def _attempt(self, run: Run) -> Ending:
+    def _call(self, run: Run) -> object:
+        """What the handler returns. When this has returned or raised, nothing can be thrown any more."""
+        gate = _Gate(threading.get_ident())
         try:
-            value = run.handler.function(**self._desk.arguments(run))
-        except BaseException as error:
-            return self._desk.raised(run, error)
-        return self._desk.returned(run, value)
+            run.interrupt = gate.throw
+            return run.handler.function(**self._desk.arguments(run))
+        finally:
+            run.interrupt = None
+            gate.close()
 
     def close(self) -> None:
         """Nothing to let go of."""
 
 
 class _Gate:
-    """Lets a time-out into one thread while its handler runs, and never afterwards."""
+    """Lets one time-out into one thread while its handler runs, and never afterwards."""
 
     def __init__(self, thread: int) -> None:
         self._thread = ctypes.c_ulong(thread)
@@ -156,54 +163,49 @@ class _Gate:
         self._open = True
 
     def throw(self) -> None:
-        """Any thread: have TimedOut raised in the handler's thread, if the handler still runs."""
+        """Any thread: have TimedOut raised in the handler's thread, once, if the handler still runs."""
         with self._lock:
             if self._open:
+                self._open = False
                 ctypes.pythonapi.PyThreadState_SetAsyncExc(self._thread, ctypes.py_object(TimedOut))
 
     def close(self) -> None:
-        """The handler has ended."""
+        """The handler has ended. What was thrown lands in these lines at the latest, or is taken back."""
         with self._lock:
             self._open = False
-
-    def withdraw(self) -> None:
-        """Take back what was thrown and has not landed."""
         ctypes.pythonapi.PyThreadState_SetAsyncExc(self._thread, None)
 
 
 class LoopRunner:
-    """Runs handlers as tasks of one event loop, in a thread of its own. A time-out or a cancel cancels the task."""
+    """Runs handlers as tasks of one event loop, in a thread of its own that the first run starts. A time-out or a
+    cancel cancels the task.
+    """
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._serve, name="handlers-loop", daemon=True)
-        self._thread.start()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
 
     def run(self, run: Run, worker: str) -> None:
         if not self._desk.begin(run, worker):
             return
-        self._loop.call_soon_threadsafe(self._start, run)
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            self._thread = threading.Thread(target=_serve, args=(self._loop,), name="handlers-loop", daemon=True)
+            self._thread.start()
+        self._loop.call_soon_threadsafe(self._start, self._loop, run)
 
     def close(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(timeout=5)
+        if self._loop is not None and self._thread is not None:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(timeout=2 * LAST_WORDS)
 
-    def _serve(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        self._loop.run_forever()
-        for task in asyncio.all_tasks(self._loop):
-            task.cancel()
-        self._loop.run_until_complete(asyncio.sleep(0))
-        self._loop.close()
-
-    def _start(self, run: Run) -> None:
-        task = self._loop.create_task(self._handle(run))
-        run.interrupt = lambda: self._call(task.cancel)
-
-    def _call(self, function: Callable[[], object]) -> None:
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(function)
+    def _start(self, loop: asyncio.AbstractEventLoop, run: Run) -> None:
+        if run.ended or run.timed_out or run.revoked:  # told when there was nothing to interrupt yet
+            self._desk.end(run, Dropped())
+            return
+        task = loop.create_task(self._handle(run))
+        run.interrupt = lambda: _cancel(loop, task)
 
     async def _handle(self, run: Run) -> None:
         current_task.set(run.task.id)
@@ -220,10 +222,32 @@ class LoopRunner:
         self._desk.end(run, ending)
 
 
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    """Run the loop until it is stopped; then every handler is cancelled and has a moment to clean up."""
+    asyncio.set_event_loop(loop)
+    loop.run_forever()
+    tasks = asyncio.all_tasks(loop)
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        loop.run_until_complete(asyncio.wait(tasks, timeout=LAST_WORDS))
+    loop.close()
+
+
+def _cancel(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None]) -> None:
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(task.cancel)
+
+
 def _text(error: BaseException) -> str:
-    """The exception's own words, as far as it has any and they can be stored."""
+    """The exception's own words, as far as it has any."""
     try:
         text = str(error)
-    except Exception:
+    except BaseException:  # also what it raises belongs to the handler
         text = "<its text could not be made>"
+    return _storable(text)
+
+
+def _storable(text: str) -> str:
+    """What a store takes: not endless, and no halves of characters (names of files may hold such)."""
     return text[:MESSAGE_LIMIT].encode("utf-8", "backslashreplace").decode()

@@ -50,7 +50,7 @@ SUSPECT_PATIENCE = 30 * SECOND
 """A suspect that has waited so long stops other claims until it has run."""
 
 
-SOLO = "solo"
+SOLO = "the suspects"
 """The line of suspects: one at a time, for an idle node."""
 
 Line = tuple[str, tuple[str, ...], int | None]
@@ -127,8 +127,6 @@ class SchedulerActor(NodeActor):
         }
 
     def begin(self) -> None:
-        if self._pool.request:
-            self._pool.request -= 1  # the last claim may have been answered to a predecessor: ask for the same again
         self._claim()
 
     # -- claiming ------------------------------------------------------------------------------------------------------
@@ -146,19 +144,22 @@ class SchedulerActor(NodeActor):
 
     def _claim(self) -> None:
         now = self._clock.monotonic()
-        if not (self._claiming and self._may_claim()):
-            return
-        if self._asked_at is not None and now - self._asked_at < ANSWER_WITHIN:
-            return
-        if self._asked_at is None:
+        if self._pool.asking:
+            # Ask again what was not answered, also where no more is wanted: what it took has to go back.
+            if self._asked_at is not None and now - self._asked_at < ANSWER_WITHIN:
+                return
+        else:
+            if not (self._claiming and self._may_claim()):
+                return
             groups = self._groups()
             if not groups:
                 return
             self._pool.request += 1
             self._pool.groups = tuple(groups.values())
+            self._pool.asking = True
             self._asked_for = tuple(groups)
+            self._hungry.difference_update(self._asked_for)
         self._asked_at = now
-        self._hungry.difference_update(self._asked_for)
         if not self._queue.tell(FindWork(request=self._pool.request, groups=self._pool.groups, reply_to=self._address)):
             self._asked_at = None
 
@@ -191,19 +192,21 @@ class SchedulerActor(NodeActor):
         return target - busy if busy < width or busy * 4 <= target * 3 else 0
 
     def _work_found(self, found: WorkFound) -> None:
-        if found.request != self._pool.request or self._asked_at is None:
+        if found.request != self._pool.request or not self._pool.asking:
             return
         self._asked_at = None
         claimed = found.claimed
-        if claimed is None or claimed.code is not Code.OK:
-            if claimed is not None:
-                log.error("a claim was answered %s", claimed.code)
+        if claimed is None:
+            return  # not done, or done and its answer was lost: the next to wake asks again
+        self._pool.asking = False
+        if claimed.code is not Code.OK:
+            log.error("a claim was answered %s", claimed.code)
             return
         if not (self._claiming and self._may_claim()):
             for run in self._arrived(claimed):
                 self._pool.end(run, Unfinished())
             return
-        self._solo_last = self._asked_for == (SOLO,)
+        self._solo_last = any(group.solo for group in self._pool.groups)
         self._solo_since = claimed.solo_since
         taken = self._hand_out(claimed)
         if self._solo_last:
@@ -256,8 +259,7 @@ class SchedulerActor(NodeActor):
             self._pool.call()
 
     def _leave_behind(self, run: Run) -> None:
-        run.abandoned = True
-        if self._pool.end(run, timed_out(run)) and run.kind == "thread":
+        if self._pool.end(run, timed_out(run), abandon=True) and run.kind == "thread":
             self._on_stuck(run.worker)
 
     def _revoke(self, revoke: Revoke) -> None:
@@ -267,8 +269,7 @@ class SchedulerActor(NodeActor):
         run.revoked = True
         if run.started is None:
             self._pool.end(run, Dropped())
-        else:
-            self._tell_handler(run, throw=run.kind == "async")
+        self._tell_handler(run, throw=run.kind == "async")
 
     def _tell_handler(self, run: Run, *, throw: bool = True) -> None:
         if run.cancelled is not None:
@@ -286,7 +287,7 @@ class SchedulerActor(NodeActor):
         """
         known = self._pool.keys()
         unknown = {(held.id, held.fence) for held in seen.held} - known
-        lost = unknown & self._unknown if self._asked_at is None else set()
+        lost = unknown & self._unknown if not self._pool.asking else set()
         self._unknown = unknown
         if lost:
             log.warning("%d tasks were claimed for this node and never arrived: they go back", len(lost))
@@ -306,6 +307,6 @@ class SchedulerActor(NodeActor):
         for run in self._pool.unstarted():
             self._pool.end(run, Unfinished())
         if give.running:
-            for run in self._pool.running():
+            for run in self._pool.unended():
                 if self._pool.end(run, Unfinished()):
                     self._tell_handler(run, throw=run.kind == "async")

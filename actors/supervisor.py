@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -28,9 +28,10 @@ Factory = Callable[[OnDeath], pykka.ActorRef[Any]]
 
 
 class Died(Struct, frozen=True):
-    """An actor ended by an exception."""
+    """An actor ended by an exception; `made`: the how manyth of its name it was."""
 
     name: str
+    made: int
     error: BaseException
 
 
@@ -54,6 +55,7 @@ class Supervisor:
         self._clock = clock
         self._restarts = restarts
         self._factories: dict[str, Factory] = {}
+        self._made: dict[str, int] = {}
         self._recent: deque[int] = deque(maxlen=BUDGET)
         self._events: SimpleQueue[Died | Stuck | StopAsked] = SimpleQueue()
         self.handles: dict[str, Handle] = {}
@@ -68,16 +70,17 @@ class Supervisor:
         self._factories[name] = factory
         self._make(name)
 
-    def stop(self, name: str, timeout: float) -> bool:
-        """Let the actor finish its inbox and end; False where it did not within `timeout` seconds."""
-        ref = self.handles[name].ref
-        if ref is None or not ref.is_alive():
-            return True
-        try:
-            ref.stop(block=True, timeout=timeout)
-        except pykka.Timeout:
-            return False
-        return True
+    def stop(self, names: Iterable[str], timeout: float) -> list[str]:
+        """Let these actors finish their inboxes and end; those that did not within `timeout` seconds, all together."""
+        deadline = self._clock.monotonic() + round(timeout * SECOND)
+        asked = [(name, ref.stop(block=False)) for name in names if (ref := self.handles[name].ref) is not None]
+        late = []
+        for name, stopped in asked:
+            try:
+                stopped.get(timeout=max(0, deadline - self._clock.monotonic()) / SECOND)
+            except pykka.Timeout:
+                late.append(name)
+        return late
 
     def stuck(self, name: str) -> None:
         """Any thread: replace the worker."""
@@ -112,6 +115,9 @@ class Supervisor:
             log.warning("a handler did not end at its time-out: %s is left behind and replaced", event.name)
             self._make(event.name)
             return None
+        if event.made != self._made[event.name]:
+            log.warning("a worker left behind, once %s, died: %r", event.name, event.error)
+            return None
         if not self._restarts:
             log.error("actor %s died and is not restarted: %r", event.name, event.error)
             return None
@@ -127,5 +133,5 @@ class Supervisor:
         return None
 
     def _make(self, name: str) -> None:
-        handle = self.handle(name)
-        handle.bind(self._factories[name](lambda error: self._events.put(Died(name, error))))
+        made = self._made[name] = self._made.get(name, 0) + 1
+        self.handle(name).bind(self._factories[name](lambda error: self._events.put(Died(name, made, error))))

@@ -20,6 +20,7 @@ class Watchers:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._bells: dict[str, list[SimpleQueue[None]]] = {}
+        self.closed = False
 
     def watch(self, task_id: str) -> SimpleQueue[None]:
         """A bell that rings when the task finishes; give it back with `leave`."""
@@ -35,6 +36,13 @@ class Watchers:
             bells.remove(bell)
             if not bells:
                 del self._bells[task_id]
+
+    def close(self) -> None:
+        """The node ends: nobody is to wait any more."""
+        self.closed = True
+        with self._lock:
+            for bell in (bell for bells in self._bells.values() for bell in bells):
+                bell.put(None)
 
     def finished(self, ids: Iterable[str]) -> None:
         """These tasks are in a final state."""

@@ -8,7 +8,6 @@ whose handler hangs is left behind by the supervisor: when the handler comes bac
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any
 
 from actors.base import NodeActor, OnDeath
@@ -26,7 +25,7 @@ class WorkerActor(NodeActor):
         self._channel = channel
         self._pool = pool
         self._runner = runner
-        self._current: Run | None = None
+        self._left_behind = False
 
     def receivers(self) -> dict[type[Message], Callable[[Any], None]]:
         return {Work: self._work}
@@ -35,23 +34,22 @@ class WorkerActor(NodeActor):
         self._work(Work())  # what its predecessor was told and did not do
 
     def _work(self, _: Work) -> None:
-        self._channel.heard(self._name)
-        while (run := self._channel.take()) is not None:
-            self._current = run
-            if not self._pool.brisk(run.kind) and not self._channel.empty():
-                self._channel.call(1)
-            self._runner.run(run, self._name)
-            self._current = None
-            if run.abandoned:
-                self.stop()
+        while not self._left_behind:
+            while (run := self._channel.take()) is not None:
+                if not self._pool.brisk(run.kind) and not self._channel.empty():
+                    self._channel.call(1)
+                self._run(run)
+                if run.abandoned:  # another has this one's name, its messages and its channel
+                    self._left_behind = True
+                    self.stop()
+                    return
+            self._channel.heard(self._name)  # only now: who is busy looks again anyway, so others are told first
+            if self._channel.empty():
                 return
 
-    def on_failure(
-        self,
-        exception_type: type[BaseException] | None,
-        exception_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._current is not None:
-            self._pool.end(self._current, Unfinished())
-        super().on_failure(exception_type, exception_value, traceback)
+    def _run(self, run: Run) -> None:
+        try:
+            self._runner.run(run, self._name)
+        except BaseException:
+            self._pool.end(run, Unfinished())
+            raise
