@@ -55,6 +55,7 @@ class Views:
         self._rates = rates
         self._handles = handles
         self._running = running
+        self._version = version("taskqueue")
 
     def members(self) -> list[Member]:
         """Everyone who has not left in good order."""
@@ -132,7 +133,7 @@ class Views:
             nodes={str(status): count for status, count in counts.items()},
             tasks=self._store.counts(),
             uptime=self._clock.monotonic() - self._board.started,
-            version=version("taskqueue"),
+            version=self._version,
         )
 
     def _status(self, member: Member) -> str:
