@@ -16,7 +16,7 @@ from taskqueue.core.config import Config
 from taskqueue.core.errors import ConfigError, StoreError
 from taskqueue.core.events import Event
 from taskqueue.core.task import Status, Task
-from taskqueue.core.views import DeadCount, Filter, Held, Member, Page, QueueView
+from taskqueue.core.views import DeadCount, Filter, Held, Member, NotePage, Page, QueueView
 
 Verb = (
     Event
@@ -32,6 +32,8 @@ Verb = (
     | v.Led
     | v.PutSchedule
     | v.DropSchedule
+    | v.Tally
+    | v.Note
     | v.Pause
     | v.Resume
 )
@@ -98,6 +100,15 @@ class Store(Protocol):
 
     def schedules(self) -> list[v.Schedule]:
         """Every schedule, by id."""
+
+    def revision(self) -> int:
+        """A number that changes whenever a schedule is put or dropped (a tick does not count)."""
+
+    def tallies(self, since: int) -> dict[int, dict[str, int]]:
+        """Counts and gauges by minute, for every minute from the moment `since` on that has any."""
+
+    def notes(self, limit: int, cursor: str | None = None) -> NotePage:
+        """The audit log, newest first. Raises ValueError for a cursor that this store did not make."""
 
     def check(self) -> str | None:
         """None where the store answers; else one line that says what is wrong with it."""

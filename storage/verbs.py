@@ -25,6 +25,16 @@ PROMOTED_PER_CLAIM = 100
 EXAMINED_PER_PAGE = 1_000
 """How many entries of an index one page of `find` looks at."""
 
+BYTES_PER_PAGE = 8 * 1024 * 1024
+"""A page of `find` ends with the task whose payload and result, added to those before, reach so much."""
+
+TALLIES_KEPT = 24 * HOUR
+DETAILS_KEPT = 1 * HOUR
+"""How long counts by minute are kept, and those of them that are by handler."""
+
+NOTES_KEPT = 10_000
+"""How many entries the audit log holds."""
+
 
 class Answer(Struct, frozen=True):
     """What became of an event: the code, and the task as it is now (None where it is gone or was never there).
@@ -279,10 +289,14 @@ class Schedule(Struct, frozen=True, kw_only=True):
 
 
 class PutSchedule(Struct, frozen=True):
-    """Create or change a schedule; answers the stored `Schedule`. `create`: CONFLICT (an `Answer`) where it exists."""
+    """Create or change a schedule: spec, cursor, paused and skipped as given. Answers the stored `Schedule`.
+
+    `expect` is the (generation, cursor) that the writer saw: where it is another by now the answer is STALE (an `Answer`),
+    and NOT_FOUND where it is gone. Without `expect` the schedule is created, and CONFLICT where it exists.
+    """
 
     schedule: Schedule
-    create: bool = False
+    expect: tuple[int, int] | None = None
 
 
 class DropSchedule(Struct, frozen=True):
@@ -295,7 +309,9 @@ class Tick(Led, frozen=True, kw_only=True):
     """Move a schedule's cursor from `cursor` to `upto` and submit `drafts`, in one step; `skipped` are counts by
     reason.
 
-    STALE where cursor or generation is another; REFUSED where it is paused. A draft whose id exists is not made twice.
+    STALE where cursor or generation is another; REFUSED where it is paused and there are drafts. A draft whose id exists
+    is not made twice. `alone`: where a task of this schedule is not finished yet, nothing is submitted, and each draft
+    counts as skipped for the reason `overlap`; of several drafts only the first is submitted, then.
     """
 
     schedule: str
@@ -304,6 +320,30 @@ class Tick(Led, frozen=True, kw_only=True):
     upto: int
     drafts: tuple[Draft, ...] = ()
     skipped: dict[str, int] = {}
+    alone: bool = False
+
+
+# -- what is remembered of the past -------------------------------------------------------------------------------------
+
+
+class Tally(Struct, frozen=True):
+    """Add counts to those of the minute `minute` (a moment; see `taskqueue.core.tally`); `gauges` replace what was there.
+
+    Kept for `TALLIES_KEPT`, what is counted by handler (a name with `@`) for `DETAILS_KEPT`; `PruneOld` forgets the rest.
+    """
+
+    minute: int
+    counts: dict[str, int]
+    gauges: dict[str, int] = {}
+
+
+class Note(Struct, frozen=True):
+    """Remember who changed what (the audit log): at most `NOTES_KEPT` of them are kept, the newest."""
+
+    token: str
+    action: str
+    target: str
+    count: int = 1
 
 
 # -- queues ------------------------------------------------------------------------------------------------------------

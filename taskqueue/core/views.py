@@ -96,6 +96,23 @@ class Held(Struct, frozen=True):
     fence: int
 
 
+class NoteView(Struct, frozen=True):
+    """An entry of the audit log."""
+
+    at: int
+    token: str
+    action: str
+    target: str
+    count: int
+
+
+class NotePage(Struct, frozen=True):
+    """Newest first."""
+
+    notes: tuple[NoteView, ...]
+    cursor: str | None
+
+
 class Receipt(Struct, frozen=True, kw_only=True):
     """The answer to one submitted task: `error` is None where it is stored (or was stored before, with `repeat`)."""
 

@@ -3,39 +3,20 @@
 from __future__ import annotations
 
 import random
-import shutil
 import threading
 from pathlib import Path
 
 import pytest
 
-from storage.sqlite import open_sqlite
-from taskqueue.core.clock import SystemClock
-from taskqueue.core.config import Config
 from taskqueue.core.task import Status, Task
-from taskqueue.core.views import Filter
 from tests.clients import Client, until
-from tests.faults import ledger
+from tests.faults import ledger, stored
 from tests.faults.checker import Evidence, Least, Takeover, check
 from tests.faults.load import Load
 from tests.processes import NodeProcess, Nodes
 
 HERE = str(Path(__file__).parent)
 IN_FLIGHT = 50
-
-
-def held(data: Path, copy: Path) -> list[Task]:
-    """What a dead node was running, by a copy of its data: the original stays as the kill left it."""
-    copy.mkdir()
-    for file in data.glob("taskqueue.db*"):
-        if not file.name.endswith("-shm"):
-            shutil.copy(file, copy)
-    store = open_sqlite(Config(data_dir=str(copy)), SystemClock())
-    try:
-        return list(store.find(Filter(status=Status.PROCESSING), 1_000, None).tasks)
-    finally:
-        store.close()
-        shutil.rmtree(copy)
 
 
 def taken_back(client: Client, tasks: list[Task], within: float = 5.0) -> list[Takeover]:
@@ -67,7 +48,7 @@ def killed(node: NodeProcess, rounds: int, seed: random.Random) -> None:
             moment.wait(seed.uniform(0, 0.3))
             node.kill()
             load.pause()
-            before = held(node.data, node.home / "copy")
+            before = list(stored.tasks(node.data, Status.PROCESSING).values())
             in_flight.append(len(before))
         client = node.start()
         takeovers += taken_back(client, before)

@@ -78,3 +78,36 @@ async def hang_async(*, ctx: TaskContext) -> None:
             await asyncio.sleep(60)
         except asyncio.CancelledError:
             continue
+
+
+@task("hang.loop")
+async def hang_loop(*, ctx: TaskContext) -> None:
+    """Hold the loop itself, for everybody."""
+    _mark(ctx, "start")
+    threading.Event().wait(600)
+
+
+@task("hang.executor")
+async def hang_executor(*, ctx: TaskContext) -> None:
+    """Hold a thread that the interpreter waits for at its end."""
+    _mark(ctx, "start")
+    await asyncio.to_thread(threading.Event().wait, 600)
+
+
+@task("hang.child")
+def hang_child(*, ctx: TaskContext) -> None:
+    """Leave a thread behind, and a child process that has inherited what can be inherited."""
+    _mark(ctx, "start")
+    threading.Thread(target=threading.Event().wait, args=(600,)).start()
+    os.posix_spawn("/bin/sleep", ["sleep", "600"], os.environ)
+    _mark(ctx, "end")
+
+
+@task("load.gate")
+async def gate(path: str, *, ctx: TaskContext) -> str:
+    """Wait until there is a file of that name."""
+    _mark(ctx, "start")
+    while not os.path.exists(path):  # noqa: ASYNC110, ASYNC240 - another process makes it
+        await asyncio.sleep(0.02)
+    _mark(ctx, "end")
+    return "open"

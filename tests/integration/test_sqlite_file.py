@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import sqlite3
 import stat
@@ -78,7 +77,9 @@ def test_a_pragma_that_does_not_take_is_refused(clean: Path, monkeypatch: pytest
 
 def test_readers_cannot_write(clean: Path) -> None:
     with opened(clean), closing(sqlite_file.reader(clean / NAME)) as reader:
-        pytest.raises(sqlite3.OperationalError, reader.execute, "DELETE FROM tasks").match("readonly")
+        refusal = pytest.raises(sqlite3.OperationalError, match="readonly")
+        with refusal:
+            reader.execute("DELETE FROM tasks")
 
 
 def test_only_the_owner_can_look_into_a_fresh_directory(tmp_path: Path) -> None:
@@ -212,9 +213,7 @@ def test_files_of_others_are_refused(clean: Path, pragma: str, message: str) -> 
 
 
 def test_a_file_that_somebody_has_locked_is_no_damage(clean: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        sqlite_file, "READER_PRAGMAS", tuple(p for p in READER_PRAGMAS if p[0] != "busy_timeout")
-    )  # or it would wait its five seconds
+    monkeypatch.setattr(sqlite_file, "READER_PRAGMAS", (("busy_timeout", "0", 0),))  # or it would wait five seconds
     with closing(sqlite3.connect(clean / NAME, isolation_level=None)) as other:
         other.execute("PRAGMA locking_mode = EXCLUSIVE")
         other.execute("BEGIN EXCLUSIVE")
@@ -222,10 +221,9 @@ def test_a_file_that_somebody_has_locked_is_no_damage(clean: Path, monkeypatch: 
             pass
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_that_may_not_be_read_is_no_damage(clean: Path) -> None:
-    (clean / NAME).chmod(0)
-    with pytest.raises(ConfigError, match="cannot be used"), opened(clean):
+def test_a_file_that_cannot_be_opened_is_no_damage(tmp_path: Path) -> None:
+    (tmp_path / NAME).mkdir()
+    with pytest.raises(ConfigError, match="cannot be used: "), opened(tmp_path):
         pass
 
 
