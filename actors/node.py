@@ -65,6 +65,9 @@ log = logging.getLogger("taskqueue.node")
 HARD_END = 10.0
 """Seconds after the grace in which the node has to be down; then the process ends as it is."""
 
+THREADS_END = 0.5
+"""Seconds that the interpreter waits, once the node is down, for threads that handlers have started."""
+
 
 class Node:
     """A running node. Made by `build`; `start` it, then `stop` it, or `run` it until somebody asks it to stop."""
@@ -226,7 +229,7 @@ class Node:
             log.error("the node ends: %s", asked.message, extra={"event": "failed"})
         else:
             log.info("stopping (%s)", asked.message, extra={"event": "stopping"})
-        self._end_hard_after(self.config.shutdown_grace / SECOND + HARD_END)
+        _end_hard_after(self.config.shutdown_grace / SECOND + HARD_END, 1)
         self.stop(now=asked.failed)
         log.info("stopped", extra={"event": "stopped"})
         return 1 if asked.failed else 0
@@ -270,12 +273,6 @@ class Node:
                 return asked
         return None
 
-    def _end_hard_after(self, seconds: float) -> None:
-        """A hanging handler, disk or thread must not keep a node from ending."""
-        timer = threading.Timer(seconds, lambda: os._exit(1))
-        timer.daemon = True
-        timer.start()
-
 
 def build(
     config: Config, *, clock: Clock | None = None, handlers: Mapping[str, Handler] | None = None, restarts: bool = True
@@ -298,6 +295,13 @@ def build(
         raise
 
 
+def _end_hard_after(seconds: float, code: int) -> None:
+    """A hanging handler, disk or thread must not keep a node from ending."""
+    timer = threading.Timer(seconds, lambda: os._exit(code))
+    timer.daemon = True
+    timer.start()
+
+
 def named(config: Config) -> Config:
     """The same, with a name for the node where it has none: host, pid, and something random."""
     if config.node_id:
@@ -306,7 +310,7 @@ def named(config: Config) -> Config:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """`python -m actors.node`: the exit code."""
+    """`python -m actors.node`: the exit code, with which the process has to end soon after this has returned."""
     try:
         loaded = load(sys.argv[1:] if argv is None else argv, os.environ, lambda path: Path(path).read_bytes())
         if loaded.print_config:
@@ -315,11 +319,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         config = named(loaded.config)
         logs.setup(config.log_level, config.log_format, config.node_id)
         sys.setswitchinterval(0.001)  # with a handler that computes, messages still pass within milliseconds
-        node = build(config)
+        code = build(config).run()
     except (ConfigError, StoreDamaged) as error:
         print(error, file=sys.stderr)
         return 2
-    return node.run()
+    _end_hard_after(THREADS_END, code)
+    return code
 
 
 if __name__ == "__main__":

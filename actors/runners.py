@@ -28,7 +28,7 @@ log = logging.getLogger("taskqueue.handlers")
 MESSAGE_LIMIT = 10_000
 """Characters that are kept of what a handler says."""
 
-LAST_WORDS = 1.0
+LAST_WORDS = 0.5
 """Seconds that cancelled coroutines have to clean up when the node ends."""
 
 
@@ -198,7 +198,7 @@ class LoopRunner:
     def close(self) -> None:
         if self._loop is not None and self._thread is not None:
             self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join(timeout=2 * LAST_WORDS)
+            self._thread.join(timeout=1.5 * LAST_WORDS)
 
     def _start(self, loop: asyncio.AbstractEventLoop, run: Run) -> None:
         if run.ended or run.timed_out or run.revoked:  # told when there was nothing to interrupt yet

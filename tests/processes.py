@@ -83,8 +83,8 @@ class _Stream:
                 self._changed.wait(left)
 
     def join(self) -> None:
-        """Wait until all is read."""
-        self._thread.join(10)
+        """Wait until all is read. A child of the process may still hold the other end, and say nothing."""
+        self._thread.join(2)
 
 
 class NodeProcess:

@@ -99,7 +99,8 @@ def hang_child(*, ctx: TaskContext) -> None:
     """Leave a thread behind, and a child process that has inherited what can be inherited."""
     _mark(ctx, "start")
     threading.Thread(target=threading.Event().wait, args=(600,)).start()
-    os.posix_spawn("/bin/sleep", ["sleep", "600"], os.environ)
+    quiet = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in (1, 2)]
+    os.posix_spawn("/bin/sleep", ["sleep", "600"], os.environ, file_actions=quiet)
     _mark(ctx, "end")
 
 
