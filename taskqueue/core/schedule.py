@@ -223,8 +223,8 @@ def decide(
     """What becomes of the due times later than `cursor` and not later than `now`: each fires or is counted as skipped.
 
     A due time no older than `misfire_grace` fires; of the older ones the misfire rule decides. `busy`: an earlier task
-    of the schedule is not finished (it matters where `overlap` is `skip`: then at most one due time fires, and none while
-    it is busy). After the clock was set back nothing is decided until it has passed the cursor again.
+    of the schedule is not finished (it matters where `overlap` is `skip`: then one due time fires at most, and none
+    while it is busy). After the clock was set back nothing is decided until it has passed the cursor again.
     """
     if now <= cursor:
         return Decision(cursor)

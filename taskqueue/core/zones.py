@@ -26,6 +26,7 @@ LAST_YEAR = 9900
 """Time ends here: later years are outside of what dates can be reckoned with."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SECOND = timedelta(seconds=1)
 _DAY = 86_400
 _LONGEST_NAME = 64
 _PRIVATE = frozenset({"localtime", "Factory"})  # names that mean something else on every machine
@@ -77,10 +78,10 @@ def _year(zone: str, year: int) -> tuple[Stretch, ...]:
     """The stretches of one UTC year."""
     rules = ZoneInfo(zone)
 
-    def offset_at(instant: int) -> int:
+    def offset_at(instant: int) -> timedelta:
         offset = (_EPOCH + timedelta(seconds=instant)).astimezone(rules).utcoffset()
         assert offset is not None
-        return offset // timedelta(seconds=1)
+        return offset
 
     begin, end = _new_year(year), _new_year(year + 1)
     offset = offset_at(begin)
@@ -93,10 +94,11 @@ def _year(zone: str, year: int) -> tuple[Stretch, ...]:
         while last - before > 1:
             middle = (before + last) // 2
             before, last = (middle, last) if offset_at(middle) == offset else (before, middle)
-        found.append(Stretch(begin, last, offset))
+        found.append((begin, last, offset))
         begin, offset = last, offset_at(last)
-    return (*found, Stretch(begin, end, offset))
+    found.append((begin, end, offset))
+    return tuple(Stretch(begin, end, offset // _SECOND) for begin, end, offset in found)
 
 
 def _new_year(year: int) -> int:
-    return (datetime(year, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(seconds=1)
+    return (datetime(year, 1, 1, tzinfo=UTC) - _EPOCH) // _SECOND
