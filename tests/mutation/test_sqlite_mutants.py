@@ -1,0 +1,184 @@
+"""Deliberate bugs in the SQLite backend: each, built into a copy, makes a named test of the conformance suite fail.
+
+So the suite bites where it says so. A witness, which has nothing to do with the bug, has to pass on the same copy: the
+bug is a wrong answer then, not a copy that does not run.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+COPIED = ("storage", "taskqueue", "tests/contract")
+WITNESS = "test_submit.py::test_a_submit_stores_the_draft[sqlite-changes0]"
+EVENT, CLAIM = "sql/event.sql", "sql/claim.sql"
+TABLE, RIGHTS, TURNS = "test_table.py", "test_claim_rights.py", "test_claim.py"
+
+
+class Bug(NamedTuple):
+    """In `file` of `storage`, `old` (which stands there once) becomes `new`; `test` has to fail then."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    test: str
+
+
+BUGS = (
+    Bug(
+        "any fence will do",
+        EVENT,
+        "AND fence = :fence",
+        "AND :fence = :fence",
+        f"{TABLE}::test_owner_and_fence_have_to_match[sqlite-wrong1-complete]",
+    ),
+    Bug(
+        "any owner will do",
+        EVENT,
+        "AND owner = :owner",
+        "AND :owner = :owner",
+        f"{TABLE}::test_owner_and_fence_have_to_match[sqlite-wrong0-complete]",
+    ),
+    Bug(
+        "a zombie is heard",
+        EVENT,
+        "owner = :owner AND fenced)",
+        "owner = :owner AND fenced AND FALSE)",
+        f"{TABLE}::test_nothing_is_accepted_from_a_fenced_owner[sqlite-complete]",
+    ),
+    Bug(
+        "op ids are not compared",
+        EVENT,
+        "OR op <> :op",
+        "OR TRUE",
+        f"{TABLE}::test_events_from_outside[sqlite-progress]",
+    ),
+    Bug(
+        "op ids are not kept",
+        "sql/complete.sql",
+        "THEN op ELSE :op END",
+        "THEN op ELSE op END",
+        f"{TABLE}::test_events_from_outside[sqlite-complete]",
+    ),
+    Bug(
+        "a failure costs no retry",
+        "sql/fail.sql",
+        "ELSE retries_left - 1 END",
+        "ELSE retries_left END",
+        f"{TABLE}::test_events_from_outside[sqlite-fail]",
+    ),
+    Bug(
+        "a release costs an attempt",
+        "sql/release.sql",
+        "attempt = attempt - 1",
+        "attempt = attempt",
+        f"{TABLE}::test_events_from_outside[sqlite-release]",
+    ),
+    Bug(
+        "a death is no crash",
+        "sqlite_keeping.py",
+        "Crash(id=record.task.id, max_crashes=verb.max_crashes)",
+        'Release(id=record.task.id, owner="", fence=0)',
+        f"{TABLE}::test_crash[sqlite]",
+    ),
+    Bug(
+        "paused queues are served",
+        "sqlite_lanes.py",
+        "and lane.queue not in self.paused",
+        "",
+        f"{TURNS}::test_paused_queues_are_skipped[sqlite]",
+    ),
+    Bug(
+        "what is over is claimed",
+        "sqlite_claim.py",
+        "task.expires_at <= tx.now",
+        "task.expires_at < 0",
+        f"{RIGHTS}::test_what_is_spoilt_is_given_up_and_takes_no_room[sqlite-expired]",
+    ),
+    Bug(
+        "last in, first out",
+        "sqlite_claim.py",
+        "group.n // len(lanes)) for lane in lanes)",
+        "group.n // len(lanes)) for lane in lanes), reverse=True",
+        f"{TURNS}::test_lanes_are_merged_by_rank[sqlite]",
+    ),
+    Bug(
+        "priorities are alike",
+        "sqlite_claim.py",
+        "rank(lane.priority,",
+        "rank(0,",
+        f"{TURNS}::test_higher_priority_runs_first[sqlite]",
+    ),
+    Bug(
+        "the dead may claim",
+        CLAIM,
+        "WHERE owner = :owner AND gone_at IS NULL",
+        "WHERE owner = :owner",
+        f"{RIGHTS}::test_who_is_no_live_member_gets_nothing[sqlite-fenced]",
+    ),
+    Bug(
+        "keys live for ever",
+        "sqlite_submit.py",
+        "tx.now - v.KEY_LIFETIME",
+        "0",
+        "test_submit.py::test_a_key_is_over_after_its_lifetime[sqlite]",
+    ),
+    Bug(
+        "a beat does not save",
+        "sql/fence.sql",
+        "AND beat = :beat",
+        "AND :beat = :beat",
+        "test_leader.py::test_a_beat_saves_from_the_fence[sqlite]",
+    ),
+    Bug(
+        "a tick needs no cursor",
+        "sql/tick.sql",
+        "AND cursor = :cursor",
+        "AND :cursor = :cursor",
+        "test_schedules.py::test_a_repeated_tick_makes_nothing_twice[sqlite]",
+    ),
+)
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The code and the conformance suite, to be changed at will."""
+    for folder in COPIED:
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    for file in (ROOT / "tests").glob("*.py"):
+        shutil.copy2(file, tmp_path / "tests")
+    shutil.copy2(ROOT / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+def outcomes(copy: Path, *tests: str) -> dict[str, str]:
+    """How each of the tests fared in the copy."""
+    command = [sys.executable, "-m", "pytest", "-p", "pytest_timeout", "-p", "no:cacheprovider", "-rA", "--tb=no"]
+    paths = [f"tests/contract/{test}" for test in tests]
+    env = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    run = subprocess.run([*command, *paths], cwd=copy, env=env, capture_output=True, text=True, timeout=60, check=False)
+    found = re.findall(r"^(PASSED|FAILED) tests/contract/(\S+)", run.stdout, re.MULTILINE)
+    return {test: outcome for outcome, test in found}
+
+
+def test_without_a_bug_all_of_them_pass(copy: Path) -> None:
+    tests = {WITNESS, *(bug.test for bug in BUGS)}
+    assert outcomes(copy, *tests) == dict.fromkeys(tests, "PASSED")
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=[bug.name for bug in BUGS])
+def test_the_suite_finds(copy: Path, bug: Bug) -> None:
+    file = copy / "storage" / bug.file
+    text = file.read_text("utf-8")
+    assert text.count(bug.old) == 1, f"{bug.old!r} does not stand in {bug.file} once"
+    file.write_text(text.replace(bug.old, bug.new), "utf-8")
+    assert outcomes(copy, bug.test, WITNESS) == {bug.test: "FAILED", WITNESS: "PASSED"}
