@@ -176,10 +176,9 @@ class SchedulerActor(NodeActor):
         groups = {}
         for kind, width in (("thread", self._config.worker_count), ("async", self._config.async_concurrency)):
             room = self._room(kind, width)
-            for line in self._hungry:
-                of_kind, names, cap = self._lines[line]
+            for line, (of_kind, names, cap) in self._lines.items():
                 free = room if cap is None else min(room, cap - pool.busy_with(line))
-                if of_kind == kind and free > 0:
+                if line in self._hungry and of_kind == kind and free > 0:
                     groups[line] = Group(names, queues, free)
         return groups
 
