@@ -108,8 +108,8 @@ class Load:
             if status not in STORED:
                 self.mistakes.append(f"{task} was answered {reply}")
                 continue
-            id, stored = task["id"], STORED[status]
-            if status == REFUSED and id in self.outcomes:
+            sent, stored = task["id"], STORED[status]
+            if status == REFUSED and sent in self.outcomes:
                 stored = None  # nobody heard it this time
-            self.outcomes[id] = stored
+            self.outcomes[sent] = stored
             yield task, stored

@@ -27,7 +27,7 @@ def taken_back(client: Client, tasks: list[Task], within: float = 5.0) -> list[T
     timer = threading.Timer(within, over.set)
     timer.start()
     while late and not over.is_set():
-        late = {id: now for id in late if (now := client.task(id)["crashes"]) != crashes[id] + 1}
+        late = {one: now for one in late if (now := client.task(one)["crashes"]) != crashes[one] + 1}
     timer.cancel()
     return [Takeover(task.id, task.crashes, late.get(task.id, task.crashes + 1)) for task in tasks]
 

@@ -47,7 +47,7 @@ def test_only_the_guilty_is_convicted(node: NodeProcess, how: str) -> None:
     assert (task["status"], task["crashes"], task["error"]["cause"]) == ("dead-lettered", 3, "crash")
     assert [entry["outcome"] for entry in task["history"]] == ["crashed"] * 3
     assert (task["attempt"], task["retriesLeft"]) == (3, 3)
-    others = [client.finished(id) for id in innocent]
+    others = [client.finished(one) for one in innocent]
     assert {other["status"] for other in others} == {"completed"}
     assert {other["retriesLeft"] for other in others} == {3}
     twice = [other["id"] for other in others if other["crashes"] == 2]
@@ -87,7 +87,7 @@ def test_kills_from_outside_count_as_crashes(node: NodeProcess) -> None:
         node.kill()
         client = node.start()
         wanted = {"crashes": kills, "retriesLeft": 3, "generation": 1}
-        until(lambda n=kills: client.task(long)["crashes"] == n, 15, f"crash {kills} is counted")  # type: ignore[misc]
+        until(lambda c=client, n=kills: c.task(long)["crashes"] == n, 15, f"crash {kills}")  # type: ignore[misc]
         seen = counted(client, long)
         assert seen == {**seen, **wanted}
         assert seen["outcomes"] == ["crashed"] * kills

@@ -77,9 +77,9 @@ def test_under_load(node: NodeProcess, number: signal.Signals) -> None:
     begun = {mark.task for mark in marks if mark.phase == "start"}
     unfinished = {(mark.task, mark.fence) for mark in marks if mark.phase == "start"}
     unfinished -= {(mark.task, mark.fence) for mark in marks if mark.phase != "start"}
-    assert {task for task, _ in unfinished} == long, "the others had time enough"
-    for id in long:
-        assert left[id].history[-1].outcome is Outcome.RELEASED
+    assert {name for name, _ in unfinished} == long, "the others had time enough"
+    for name in long:
+        assert left[name].history[-1].outcome is Outcome.RELEASED
     released = [task for task in left.values() if task.history and task.history[-1].outcome is Outcome.RELEASED]
     for task in released:
         assert (task.status, task.attempt, task.crashes) == (Status.PENDING, len(task.history) - 1, 0)
@@ -125,17 +125,17 @@ def test_nothing_that_hangs_keeps_it(node: NodeProcess, handlers: list[str]) -> 
 
 def test_long_polls_are_answered(node: NodeProcess) -> None:
     client = node.start()
-    id = client.submit("load.sync", {"seconds": 60})
+    task = client.submit("load.sync", {"seconds": 60})
     seen: list[tuple[int, str]] = []
 
     def wait() -> None:
-        reply = client.get(f"/api/tasks/{id}", wait="60s")
+        reply = client.get(f"/api/tasks/{task}", wait="60s")
         seen.append((reply.status, reply.json["status"]))
 
     threads = [threading.Thread(target=wait) for _ in range(3)]
     for thread in threads:
         thread.start()
-    until(lambda: all_started(node, {id}), 10, "it runs")
+    until(lambda: all_started(node, {task}), 10, "it runs")
     assert ends(node, signal.SIGTERM, GRACE + LEEWAY).code == 0
     for thread in threads:
         thread.join(5)
