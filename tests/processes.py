@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -100,6 +101,7 @@ class NodeProcess:
         self.env = dict(env)
         self.wrapper = tuple(wrapper)
         self.said: list[str] = []
+        self._groups: list[int] = []
         self._process: subprocess.Popen[str] | None = None
         self._out: _Stream | None = None
         self._err: _Stream | None = None
@@ -122,6 +124,7 @@ class NodeProcess:
             text=True,
             start_new_session=True,
         )
+        self._groups.append(self._process.pid)
         assert self._process.stdout is not None
         assert self._process.stderr is not None
         self._out, self._err = _Stream(self._process.stdout), _Stream(self._process.stderr)
@@ -190,14 +193,13 @@ class NodeProcess:
         return "\n".join([*self.said, *now][-LINES_SHOWN:])
 
     def reap(self) -> None:
-        """Make an end of the process and its children, whatever they do."""
-        if self._process is None:
-            return
-        try:
-            os.killpg(self._process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            assert self._process.poll() is not None
-        self.ended()
+        """Make an end of the process, and of all children of those that ran here."""
+        for group in self._groups:
+            with suppress(ProcessLookupError):
+                os.killpg(group, signal.SIGKILL)
+        self._groups.clear()
+        if self._process is not None:
+            self.ended()
 
 
 Nodes = Callable[..., NodeProcess]
