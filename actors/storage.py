@@ -7,14 +7,17 @@ says so to the node, which ends: nothing may be acknowledged any more.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from queue import Empty
 from typing import Any
 
 from actors.base import NodeActor, OnDeath
-from actors.messages import HeldSeen, LookAtHeld, LookAtMembers, MembersSeen, Message, Write, Written
+from actors.messages import Address, HeldSeen, LookAtHeld, LookAtMembers, MembersSeen, Message, Write, Written
 from storage.store import Result, Store, Verb
 from taskqueue.core.errors import StoreBroken, StoreError
+
+log = logging.getLogger("taskqueue.storage")
 
 MOST_VERBS = 2_000
 """In one commit; a single larger write still goes in whole."""
@@ -64,7 +67,15 @@ class StorageActor(NodeActor):
         return writes
 
     def _look_at_members(self, look: LookAtMembers) -> None:
-        look.reply_to.tell(MembersSeen(members=tuple(self._store.members())))
+        self._look(look.reply_to, lambda: MembersSeen(members=tuple(self._store.members())))
 
     def _look_at_held(self, look: LookAtHeld) -> None:
-        look.reply_to.tell(HeldSeen(held=tuple(self._store.held(look.owner))))
+        self._look(look.reply_to, lambda: HeldSeen(held=tuple(self._store.held(look.owner))))
+
+    def _look(self, reply_to: Address, read: Callable[[], Message]) -> None:
+        try:
+            seen = read()
+        except StoreError as error:
+            log.warning("not answered, since the store %s", error)  # who asked asks again by and by
+        else:
+            reply_to.tell(seen)

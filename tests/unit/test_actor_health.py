@@ -238,7 +238,12 @@ def test_on_a_real_store_a_cancel_reaches_the_scheduler_and_the_order_is_gone(de
 
 @pytest.mark.parametrize(
     ("answer", "holding"),
-    [(v.Answer(Code.OK), False), (v.Answer(Code.FENCED), False), (v.Answer(Code.REFUSED), True), (StoreError("?"), True)],
+    [
+        (v.Answer(Code.OK), False),
+        (v.Answer(Code.FENCED), False),
+        (v.Answer(Code.REFUSED), True),
+        (StoreError("?"), True),
+    ],
 )
 def test_it_deregisters_and_says_whether_it_still_holds_tasks(
     desk: Desk, health: HealthActor, answer: v.Answer | StoreError, holding: bool

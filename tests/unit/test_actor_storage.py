@@ -179,6 +179,21 @@ def test_it_looks_at_members_and_at_what_one_of_them_holds(store: CountedStore, 
     assert sender.one(HeldSeen).held == (Held("a", task.fence),)
 
 
+def test_a_look_that_fails_is_not_answered_and_kills_nobody(
+    store: CountedStore, storage: StorageActor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(*_: object) -> None:
+        raise StoreError("cannot be read: disk I/O error")
+
+    monkeypatch.setattr(store, "members", fails)
+    monkeypatch.setattr(store, "held", fails)
+    sender = Box()
+    storage.on_receive(LookAtMembers(reply_to=sender))
+    storage.on_receive(LookAtHeld(owner=OWNER, reply_to=sender))
+    assert sender.mail == []
+    assert caplog.messages == ["not answered, since the store cannot be read: disk I/O error"] * 2
+
+
 def test_an_unknown_message_is_a_bug(storage: StorageActor) -> None:
     with pytest.raises(TypeError, match="StorageActor does not know the message Wake"):
         storage.on_receive(Wake())
