@@ -44,7 +44,7 @@ class Overlap(StrEnum):
     """What becomes of a due time while an earlier task of its schedule is not finished."""
 
     ALLOW = "allow"  # it fires
-    SKIP = "skip"  # it is skipped
+    SKIP = "skip"  # it is skipped (`storage.verbs.Tick.alone`)
 
 
 class Owner(StrEnum):
@@ -54,8 +54,9 @@ class Owner(StrEnum):
     CODE = "code"
 
 
-MISFIRED = "misfire"
-OVERLAPPED = "overlap"
+MISFIRE = "misfire"
+OVERLAP = "overlap"
+PAUSED = "paused"
 """Why a due time was skipped: the keys of `skipped`."""
 
 
@@ -218,31 +219,36 @@ class Decision(Struct, frozen=True):
 
 
 def decide(
-    spec: Spec, recurrence: Recurrence, cursor: int, now: int, misfire_grace: int, *, busy: bool = False
+    spec: Spec, recurrence: Recurrence, cursor: int, now: int, misfire_grace: int, *, paused: bool = False
 ) -> Decision:
     """What becomes of the due times later than `cursor` and not later than `now`: each fires or is counted as skipped.
 
-    A due time no older than `misfire_grace` fires; of the older ones the misfire rule decides. `busy`: an earlier task
-    of the schedule is not finished (it matters where `overlap` is `skip`: then one due time fires at most, and none
-    while it is busy). After the clock was set back nothing is decided until it has passed the cursor again.
+    A due time no older than `misfire_grace` fires; of the older ones the misfire rule decides. Where `overlap` is
+    `skip`, only the first of all these can fire, and whether it does is up to the store, which knows if an earlier task
+    of the schedule is not finished. While the schedule is paused nothing fires. After the clock was set back nothing is
+    decided until it has passed the cursor again.
     """
     if now <= cursor:
         return Decision(cursor)
+    if paused:
+        return Decision(now, (), _counts({PAUSED: recurrence.count(cursor, now)}))
     edge = max(cursor, now - misfire_grace - 1)
     kept = {Misfire.SKIP: 0, Misfire.RUN_ONCE: 1, Misfire.RUN_ALL: MOST_FIRED}[spec.misfire]
     late = recurrence.latest(cursor, edge, kept)
-    skipped = {MISFIRED: recurrence.count(cursor, edge) - len(late)}
-    upto = now
+    skipped = {MISFIRE: recurrence.count(cursor, edge) - len(late)}
     if spec.overlap is Overlap.SKIP:
-        due = () if busy else (late or recurrence.due(edge, now, 1))[:1]
-        skipped[OVERLAPPED] = len(late) + recurrence.count(edge, now) - len(due)
-    else:
-        # All that is skipped is earlier than all that fires, so the rest can wait for the next decision.
-        due = late + recurrence.due(edge, now, MOST_FIRED + 1 - len(late))
-        if len(due) > MOST_FIRED:
-            due = due[:MOST_FIRED]
-            upto = due[-1]
-    return Decision(upto, due, {reason: count for reason, count in skipped.items() if count})
+        due = (late or recurrence.due(edge, now, 1))[:1]
+        skipped[OVERLAP] = len(late) + recurrence.count(edge, now) - len(due)
+        return Decision(now, due, _counts(skipped))
+    due = late + recurrence.due(edge, now, MOST_FIRED + 1 - len(late))
+    if len(due) <= MOST_FIRED:
+        return Decision(now, due, _counts(skipped))
+    # All that is skipped is earlier than all that fires, so the rest can wait for the next decision.
+    return Decision(due[MOST_FIRED - 1], due[:MOST_FIRED], _counts(skipped))
+
+
+def _counts(skipped: dict[str, int]) -> dict[str, int]:
+    return {reason: count for reason, count in skipped.items() if count}
 
 
 def tick_id(schedule: str, generation: int, due: int) -> str:
