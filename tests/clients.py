@@ -50,6 +50,11 @@ class Client:
         self.port = port
         self._patience = patience
 
+    @property
+    def url(self) -> str:
+        """Where the node is."""
+        return f"http://127.0.0.1:{self.port}"
+
     def send(
         self, method: str, path: str, body: Any = None, *, raw: bytes | None = None, headers: Mapping[str, str] = {}
     ) -> Reply:

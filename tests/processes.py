@@ -140,12 +140,16 @@ class NodeProcess:
 
     def wait_log(self, event: str, within: float) -> dict[str, Any]:
         """The first log line of that event."""
-        assert self._out is not None
-        line = self._out.find(lambda text: f'"event": "{event}"' in text, within)
-        if line is None:
-            pytest.fail(f"no log line {event!r} within {within:g} s; it said:\n{self.text()}")
-        found: dict[str, Any] = json.loads(line)
+        found: dict[str, Any] = json.loads(self.wait_line(f'"event": "{event}"', within))
         return found
+
+    def wait_line(self, words: str, within: float) -> str:
+        """The first line on stdout with these words."""
+        assert self._out is not None
+        line = self._out.find(lambda text: words in text, within)
+        if line is None:
+            pytest.fail(f"no line {words!r} within {within:g} s; it said:\n{self.text()}")
+        return line
 
     @property
     def pid(self) -> int:
