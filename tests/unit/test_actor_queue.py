@@ -137,7 +137,7 @@ def test_a_claim_that_the_store_could_not_do_is_answered_with_nothing(desk: Desk
 
 # -- out ---------------------------------------------------------------------------------------------------------------
 
-FAILURE = {"type": "ValueError", "message": "no"}
+FAILURE: dict[str, Any] = {"type": "ValueError", "message": "no"}
 
 ENDINGS: list[tuple[Ending, ev.Event, int | None]] = [
     (Returned(b"1"), ev.Complete(**owned(), result=b"1"), None),
