@@ -154,8 +154,8 @@ def _holds_frames(log: Path) -> bool:
 
 def _damaged(path: Path, wrong: str) -> StoreDamaged:
     return StoreDamaged(
-        f"{path}: damaged: {wrong}; nothing was changed. Copy the directory, then restore a backup, or run "
-        f"`sqlite3 {NAME} .recover | sqlite3 new.db` on the copy and put new.db in its place"
+        f"{path}: damaged: {wrong}; nothing was changed. Copy the directory; then restore a backup, or save what can "
+        f"be read (`sqlite3 {NAME} .dump`, in the copy) as docs/operations.md says under A damaged file"
     )
 
 

@@ -180,7 +180,7 @@ def refused_untouched(folder: Path, file: str) -> None:
         message = str(caught.value)
         assert f"{folder / file}: damaged: " in message
         assert "nothing was changed" in message
-        assert ".recover" in message
+        assert ".dump" in message
         assert "\n" not in message
         assert content(folder) == before
 
