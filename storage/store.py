@@ -101,6 +101,9 @@ class Store(Protocol):
     def schedules(self) -> list[v.Schedule]:
         """Every schedule, by id."""
 
+    def schedule(self, schedule_id: str) -> v.Schedule | None:
+        """The schedule, or None."""
+
     def revision(self) -> int:
         """A number that changes whenever a schedule is put or dropped (a tick does not count)."""
 

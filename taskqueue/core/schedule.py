@@ -262,3 +262,21 @@ def drafts(
     """The tasks of due times, each to run at its time."""
     model = fill(spec.submission(), "", declaration, config)
     return tuple(replace(model, id=tick_id(id, generation, each), run_at=each, schedule=id) for each in due)
+
+
+# -- for those who look ------------------------------------------------------------------------------------------------
+
+
+class ScheduleView(Struct, frozen=True, kw_only=True):
+    """A schedule as it is seen. `paused`: it does not fire; `orphaned`: because no live node declares it any more.
+
+    `next_run_at`: None while it does not fire, or where it is never due again. `skipped`: counts by reason.
+    """
+
+    id: str
+    spec: Spec
+    paused: bool
+    orphaned: bool
+    next_run_at: int | None
+    last_run_at: int | None
+    skipped: dict[str, int]

@@ -45,6 +45,7 @@ class Submission(Struct, frozen=True, kw_only=True):
     parameters: Parameters
     digest: bytes
     id: str | None = None
+    schedule: str | None = None
 
 
 class _Body(Struct, forbid_unknown_fields=True):
@@ -155,6 +156,7 @@ def fill(submission: Submission, id: str, declaration: Declaration | None, confi
         run_at=said.run_at,
         expires_at=said.expires_at,
         key=said.idempotency_key,
+        schedule=submission.schedule,
     )
 
 

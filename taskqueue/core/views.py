@@ -10,7 +10,7 @@ from taskqueue.core.task import Cause, Status, Task
 
 class Declaration(Struct, frozen=True, kw_only=True):
     """What a node says of a handler that it serves; None: not declared. `schema` is the JSON Schema of its
-    parameters.
+    parameters; `scheduled`: a schedule of the handler's name stands in code beside it.
     """
 
     name: str
@@ -20,6 +20,7 @@ class Declaration(Struct, frozen=True, kw_only=True):
     timeout: int | None = None
     retries: int | None = None
     keep_result: bool | None = None
+    scheduled: bool = False
     schema: bytes = b"{}"
 
 

@@ -1,0 +1,94 @@
+"""What happens on this node, counted once and told to all who count: rates for the queues' page, Prometheus metrics,
+and the tally that goes to the store every few seconds.
+
+State: counts since the last `take`; a node that is killed loses those of a few seconds, and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from actors.metrics import Metrics
+from actors.pool import Run
+from actors.watchers import Rates
+from taskqueue.core import events as ev
+from taskqueue.core.clock import SECOND
+from taskqueue.core.tally import bucket
+from taskqueue.core.task import Cause, Outcome, Status, Task
+
+
+class Meter:
+    """Written by QueueActor and LeaderActor, each in its own thread: counters only grow, and a lost race is a lost
+    count of a chart, never of a task.
+    """
+
+    def __init__(self, rates: Rates, metrics: Metrics) -> None:
+        self.rates = rates
+        self.metrics = metrics
+        self._counts: Counter[str] = Counter()
+
+    def submitted(self, queue: str, handler: str) -> None:
+        """A new task was stored."""
+        self.rates.submitted(queue)
+        self.metrics.submitted(queue, handler)
+        self._counts["submitted"] += 1
+
+    def ended(self, run: Run, event: ev.Event, status: Status | None) -> None:
+        """The store has confirmed how a run ended; `status` is the task's state now."""
+        handler = run.handler.name
+        outcome = _outcome(event)
+        took = None if run.started is None or run.finished is None else run.finished - run.started
+        waited = None if run.started is None else _waited(run)
+        self.metrics.ended(
+            handler,
+            outcome.value,
+            None if took is None else took / SECOND,
+            None if waited is None else waited / SECOND,
+        )
+        self.rates.finished(run.task.queue)
+        if took is not None:
+            self._counts[f"run@{handler}:{bucket(took)}"] += 1
+        if waited is not None:
+            self._counts[f"wait:{bucket(waited)}"] += 1
+        if outcome is Outcome.COMPLETED:
+            self._counts["completed"] += 1
+            self._counts[f"completed@{handler}"] += 1
+        elif isinstance(event, ev.Fail):
+            self._counts["failed"] += 1
+            self._counts[f"failed@{handler}"] += 1
+            if status is Status.DEAD_LETTERED:
+                self.buried(handler, event.cause)
+            else:
+                self.metrics.retried()
+
+    def dead(self, tasks: tuple[Task, ...]) -> None:
+        """These were given up by the leader or on the way to a claim (expired, crashed, corrupt)."""
+        for task in tasks:
+            if task.status is Status.DEAD_LETTERED and task.error is not None:
+                self.buried(task.handler, task.error.cause)
+
+    def buried(self, handler: str, cause: Cause) -> None:
+        """One task was given up."""
+        self.metrics.dead(handler, cause.value)
+        self._counts["dead"] += 1
+
+    def take(self) -> dict[str, int]:
+        """The counts since the last time."""
+        taken, self._counts = self._counts, Counter()
+        return dict(taken)
+
+
+def _outcome(event: ev.Event) -> Outcome:
+    if isinstance(event, ev.Complete):
+        return Outcome.COMPLETED
+    if isinstance(event, ev.Fail):
+        return Outcome.TIMEOUT if event.cause is Cause.TIMEOUT else Outcome.FAILED
+    return Outcome.SNOOZED if isinstance(event, ev.Snooze) else Outcome.RELEASED
+
+
+def _waited(run: Run) -> int:
+    """From when the task was due to its handler's start: the store's part by its clock, this node's part by ours."""
+    task = run.task
+    assert run.started is not None
+    in_store = max(0, (task.started_at or task.due_at) - task.due_at)
+    return in_store + max(0, run.started - run.arrived)

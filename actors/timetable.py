@@ -1,0 +1,167 @@
+"""What is due when: the leader's picture of all schedules. Pure but for a log; LeaderActor owns it and talks to the
+store.
+
+State: every schedule with its recurrence, and a heap of the moments at which each wants to be looked at. A schedule
+that is paused, or that code declared and no live node declares any more, does not fire: its due times are counted as
+skipped, and that is done now and then only, since nobody waits for it.
+"""
+
+from __future__ import annotations
+
+import heapq
+import logging
+from collections.abc import Iterable, Mapping
+from itertools import count
+
+from storage import verbs as v
+from taskqueue.core.clock import MINUTE, SECOND
+from taskqueue.core.config import Config
+from taskqueue.core.errors import InvalidInput
+from taskqueue.core.recurrence import Recurrence
+from taskqueue.core.schedule import Overlap, Owner, Spec, decide, drafts
+from taskqueue.core.views import Declaration
+
+log = logging.getLogger("taskqueue.schedules")
+
+TICKS_AT_ONCE = 100
+TASKS_AT_ONCE = 1_000
+IDLE_LOOK = MINUTE
+RETRY = 1 * SECOND
+ANSWER_WITHIN = 10 * SECOND
+
+
+class Entry:
+    """One schedule, what its spec says, and whether a tick of it is on its way."""
+
+    __slots__ = ("asked", "recurrence", "schedule", "spec")
+
+    def __init__(self, schedule: v.Schedule, spec: Spec, recurrence: Recurrence) -> None:
+        self.schedule = schedule
+        self.spec = spec
+        self.recurrence = recurrence
+        self.asked: int | None = None
+
+
+class Timetable:
+    """See the module."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._entries: dict[str, Entry] = {}
+        self._heap: list[tuple[int, int, str]] = []
+        self._order = count()
+        self._declared: Mapping[str, Declaration] = {}
+        self._scheduling: frozenset[str] = frozenset()
+        self.revision: int | None = None
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def declare(self, declared: Mapping[str, Declaration], now: int) -> None:
+        """What live nodes declare: the defaults of tasks, and which schedules of code are still wanted."""
+        scheduling = frozenset(name for name, one in declared.items() if one.scheduled)
+        changed = scheduling ^ self._scheduling
+        self._declared, self._scheduling = declared, scheduling
+        for name in changed & self._entries.keys():
+            self._push(name, now)
+
+    def load(self, schedules: Iterable[v.Schedule], revision: int, now: int) -> None:
+        """Take the store's word for all of them. What is unchanged is not parsed again."""
+        before, self._entries, self._heap = self._entries, {}, []
+        self.revision = revision
+        for schedule in schedules:
+            old = before.get(schedule.id)
+            try:
+                if old is not None and old.schedule.spec == schedule.spec:
+                    entry = Entry(schedule, old.spec, old.recurrence)
+                else:
+                    spec = Spec.decode(schedule.spec)
+                    entry = Entry(schedule, spec, spec.recurrence())
+            except ValueError as error:
+                log.error("schedule %s cannot be read and does not fire: %s", schedule.id, error)
+                continue
+            self._entries[schedule.id] = entry
+            self._push(schedule.id, self._next(entry, now))
+
+    def next(self) -> int | None:
+        """The moment at which the first of them wants to be looked at."""
+        return self._heap[0][0] if self._heap else None
+
+    def ticks(self, leader: str, epoch: int, now: int) -> list[v.Tick]:
+        """The ticks of what is due at `now`; each is answered with `settled`."""
+        ticks: list[v.Tick] = []
+        tasks = 0
+        while self._heap and self._heap[0][0] <= now and len(ticks) < TICKS_AT_ONCE and tasks < TASKS_AT_ONCE:
+            _, _, name = heapq.heappop(self._heap)
+            entry = self._entries.get(name)
+            if entry is None or (entry.asked is not None and now - entry.asked < ANSWER_WITHIN):
+                continue
+            tick = self._tick(entry, leader, epoch, now)
+            if tick is None:
+                self._push(name, self._next(entry, now))
+                continue
+            entry.asked = now
+            self._push(name, now + ANSWER_WITHIN)
+            tasks += len(tick.drafts)
+            ticks.append(tick)
+        return ticks
+
+    def settled(self, tick: v.Tick, done: bool, now: int) -> None:
+        """The store did the tick, or could not (then it is asked again)."""
+        entry = self._entries.get(tick.schedule)
+        if entry is None or entry.schedule.generation != tick.generation or entry.schedule.cursor != tick.cursor:
+            return
+        entry.asked = None
+        if done:
+            schedule = entry.schedule
+            entry.schedule = v.Schedule(
+                id=schedule.id,
+                spec=schedule.spec,
+                cursor=tick.upto,
+                paused=schedule.paused,
+                generation=schedule.generation,
+            )
+        self._push(tick.schedule, self._next(entry, now) if done else now + RETRY)
+
+    def _tick(self, entry: Entry, leader: str, epoch: int, now: int) -> v.Tick | None:
+        schedule, spec = entry.schedule, entry.spec
+        grace = self._config.misfire_grace
+        decision = decide(spec, entry.recurrence, schedule.cursor, now, grace, paused=self._still(entry))
+        if not decision.due and not decision.skipped:
+            return None
+        try:
+            tasks = drafts(
+                spec,
+                schedule.id,
+                schedule.generation,
+                decision.due,
+                declaration=self._declared.get(spec.handler),
+                config=self._config,
+            )
+        except InvalidInput as error:
+            log.error("schedule %s cannot make its task: %s", schedule.id, error)
+            return None
+        return v.Tick(
+            leader=leader,
+            epoch=epoch,
+            schedule=schedule.id,
+            generation=schedule.generation,
+            cursor=schedule.cursor,
+            upto=decision.upto,
+            drafts=tasks,
+            skipped=decision.skipped,
+            alone=spec.overlap is Overlap.SKIP,
+        )
+
+    def _still(self, entry: Entry) -> bool:
+        undeclared = entry.spec.owner is Owner.CODE and entry.schedule.id not in self._scheduling
+        return entry.schedule.paused or undeclared
+
+    def _next(self, entry: Entry, now: int) -> int:
+        if self._still(entry):
+            return now + IDLE_LOOK
+        due = entry.recurrence.next(entry.schedule.cursor)
+        return now + 1_000 * IDLE_LOOK if due is None else due
+
+    def _push(self, name: str, moment: int) -> None:
+        heapq.heappush(self._heap, (moment, next(self._order), name))
