@@ -1,8 +1,9 @@
 """The store in memory: the reference that the other backends are held to, for simulations and for users' tests.
 
-State: tasks and indexes (`memory_table`), members and term (`memory_members`), schedules (`memory_schedules`),
-idempotency keys and paused queues. `memory_claim` and `memory_keeping` hold the verbs that move many tasks. One lock
-makes every verb and every read atomic. Nothing outlives the process, so `durability` is `weak`.
+State: tasks and indexes (`memory_table`), members and term (`memory_members`), schedules (`memory_schedules`), counts
+and the audit log (`memory_past`), idempotency keys and paused queues. `memory_claim` and `memory_keeping` hold the
+verbs that move many tasks. One lock makes every verb and every read atomic. Nothing outlives the process, so
+`durability` is `weak`.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from storage import verbs as v
 from storage.memory_claim import Claims
 from storage.memory_keeping import Keeping
 from storage.memory_members import Members
+from storage.memory_past import Past
 from storage.memory_schedules import Schedules
-from storage.memory_table import Table
+from storage.memory_table import Table, unfinished
 from storage.store import Result, Verb
 from taskqueue.core import events as ev
 from taskqueue.core.clock import Clock
@@ -24,7 +26,7 @@ from taskqueue.core.config import Config
 from taskqueue.core.errors import StoreError
 from taskqueue.core.states import judge
 from taskqueue.core.task import Draft, Status, Task, born
-from taskqueue.core.views import DeadCount, Filter, Held, Member, Page, QueueView
+from taskqueue.core.views import DeadCount, Filter, Held, Member, NotePage, Page, QueueView
 
 HOT = (ev.Complete, ev.Fail, ev.Release, ev.Snooze, ev.Report)
 EVENTS = (*HOT, ev.Cancel, ev.Retry, ev.Replay, ev.Update, ev.Delete)
@@ -55,6 +57,7 @@ class MemoryStore:
         self._table = Table(aging)
         self._members = Members()
         self._schedules = Schedules()
+        self._past = Past()
         self._keys: dict[str, Key] = {}
         self._paused: set[str] = set()
         self._keeping = keeping = Keeping(self._table, self._members)
@@ -78,6 +81,8 @@ class MemoryStore:
             v.Sweep: self._led(keeping.sweep),
             v.PutSchedule: lambda verb, _now: self._schedules.put(verb),
             v.DropSchedule: lambda verb, _now: self._schedules.drop(verb),
+            v.Tally: lambda verb, _now: self._past.tally(verb),
+            v.Note: self._past.note,
             v.Pause: lambda verb, _now: self._pause(verb.queue, True),
             v.Resume: lambda verb, _now: self._pause(verb.queue, False),
         }
@@ -164,15 +169,15 @@ class MemoryStore:
         return self._members.fence(verb.owner, verb.beat, now)
 
     def _tick(self, verb: v.Tick, now: int) -> v.Answer:
-        answer = self._schedules.tick(verb, now)
-        if answer.code is ev.Code.OK:
-            for draft in verb.drafts:
-                if draft.id not in self._table.tasks:
-                    self._table.put(born(draft, now))
+        answer, drafts = self._schedules.tick(verb, now, busy=self._table.size(unfinished(verb.schedule)) > 0)
+        for draft in drafts:
+            if draft.id not in self._table.tasks:
+                self._table.put(born(draft, now))
         return answer
 
     def _prune_old(self, verb: v.PruneOld, now: int) -> v.Moved:
         self._keys = {name: key for name, key in self._keys.items() if now - key.at < v.KEY_LIFETIME}
+        self._past.forget(now)
         return self._keeping.prune_old(verb, now)
 
     def _pause(self, queue: str, on: bool) -> v.Answer:
@@ -231,6 +236,26 @@ class MemoryStore:
         """See `Store.schedules`."""
         with self._lock:
             return [schedule for _, schedule in sorted(self._schedules.stored.items())]
+
+    def schedule(self, schedule_id: str) -> v.Schedule | None:
+        """See `Store.schedule`."""
+        with self._lock:
+            return self._schedules.stored.get(schedule_id)
+
+    def revision(self) -> int:
+        """See `Store.revision`."""
+        with self._lock:
+            return self._schedules.revision
+
+    def tallies(self, since: int) -> dict[int, dict[str, int]]:
+        """See `Store.tallies`."""
+        with self._lock:
+            return self._past.tallies(since)
+
+    def notes(self, limit: int, cursor: str | None = None) -> NotePage:
+        """See `Store.notes`."""
+        with self._lock:
+            return self._past.notes(limit, cursor)
 
     def check(self) -> str | None:
         """See `Store.check`."""

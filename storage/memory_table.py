@@ -13,10 +13,10 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
-from storage.verbs import EXAMINED_PER_PAGE
+from storage.verbs import BYTES_PER_PAGE, EXAMINED_PER_PAGE
 from taskqueue.core.events import Event, Promote
 from taskqueue.core.states import apply
-from taskqueue.core.task import WAITING, Place, Status, Task, place, rank
+from taskqueue.core.task import TERMINAL, WAITING, Place, Status, Task, place, rank
 from taskqueue.core.views import DeadCount, Filter, Lane, Page, QueueView
 
 Key = tuple[int, str]
@@ -39,6 +39,11 @@ def running(owner: str) -> Index:
 def finished(status: Status) -> Index:
     """The index of the tasks that ended in `status`, by time of their end."""
     return ("finished", status)
+
+
+def unfinished(schedule: str) -> Index:
+    """The index of what a schedule made and is not finished yet."""
+    return ("unfinished", schedule)
 
 
 class Table:
@@ -116,6 +121,8 @@ class Table:
             entries[running(task.owner or "")] = (task.started_at or 0, task.id)
         else:
             entries[finished(task.status)] = (task.finished_at or 0, task.id)
+        if task.schedule is not None and task.status not in TERMINAL:
+            entries[unfinished(task.schedule)] = birth
         if task.expires_at is not None and task.status in WAITING:
             entries[EXPIRING] = (task.expires_at, task.id)
         return entries
@@ -198,12 +205,14 @@ class Table:
                 raise ValueError("not a cursor of this store")
             end = bisect_left(entries, (int(match[1]), ""))
         tasks: list[Task] = []
+        size = 0
         last = max(0, end - EXAMINED_PER_PAGE)
         for at in range(end - 1, last - 1, -1):
             task = self.tasks[entries[at][1]]
             if _matches(task, filter):
                 tasks.append(task)
-                if len(tasks) == limit:
+                size += len(task.payload) + len(task.result or b"")
+                if len(tasks) == limit or size >= BYTES_PER_PAGE:
                     last = at
                     break
         return Page(tuple(tasks), f"b{entries[last][0]}" if last else None)

@@ -19,6 +19,7 @@ from storage import (
     sqlite_file,
     sqlite_keeping,
     sqlite_members,
+    sqlite_past,
     sqlite_schedules,
     sqlite_submit,
 )
@@ -70,11 +71,13 @@ VERBS: dict[type[Any], Do] = {
     v.Tick: _led(sqlite_schedules.tick, v.Answer),
     v.PutSchedule: sqlite_schedules.put,
     v.DropSchedule: sqlite_schedules.drop,
+    v.Tally: sqlite_past.tally,
+    v.Note: sqlite_past.note,
     v.Pause: sqlite_schedules.pause,
     v.Resume: sqlite_schedules.resume,
 }
 
-GROWING = (v.Submit, v.SubmitAll, v.PutSchedule)
+GROWING = (v.Submit, v.SubmitAll, v.PutSchedule, v.Tally, v.Note)
 """What is refused first where there is no room."""
 
 _BAD_INPUT = frozenset({sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH})

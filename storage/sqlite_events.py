@@ -128,16 +128,13 @@ def change(tx: Tx, before: Stored, event: ev.Event) -> Task | None:
         lane = tx.lanes.find(after.queue, after.handler, after.priority).id
     place = place_of(after)
     tx.lanes.enter(lane, place)
-    result = inline(after.result)
     tx.run(
         "event.put", seq, lane, place, text(after.tags), after.eligible_at, after.due_at, after.expires_at,
         after.retries_left, after.solo, after.attempt, after.crashes, after.generation, after.owner, after.op,
         after.started_at, after.finished_at,
         after.progress and text((after.progress.fraction, after.progress.note, after.progress.at)),
-        result, *error_columns(after.error), history(after),
+        *error_columns(after.error), history(after),
     )  # fmt: skip
-    if after.result is None and task.result is not None:
-        tx.run("event.unresult", seq)
     for tag in {*task.tags} - {*after.tags}:
         tx.run("event.untag", tag, seq)
     for tag in {*after.tags} - {*task.tags}:

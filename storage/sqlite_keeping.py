@@ -8,6 +8,7 @@ from __future__ import annotations
 from storage import verbs as v
 from storage.sqlite_claim import promote
 from storage.sqlite_events import change
+from storage.sqlite_past import forget
 from storage.sqlite_rows import STATUS, stored
 from storage.sqlite_tx import Tx
 from taskqueue.core.events import Code, Crash, Expire, Release
@@ -48,9 +49,10 @@ def expire_due(tx: Tx, verb: v.ExpireDue) -> v.Moved:
 
 
 def prune_old(tx: Tx, verb: v.PruneOld) -> v.Moved:
-    """Delete finished tasks beyond what is to be kept, the oldest first; forget old keys, members and empty lanes."""
+    """Delete finished tasks beyond what is to be kept, the oldest first; forget what else is old, and empty lanes."""
     tx.run("member.forget", tx.now - v.MEMBER_MEMORY)
     more = tx.run("keep.keys", tx.now - v.KEY_LIFETIME, verb.limit) == verb.limit
+    more = forget(tx, verb.limit) or more
     ids: list[str] = []
     for keep in verb.keep:
         place = _PLACE[keep.status]

@@ -16,17 +16,18 @@ from itertools import islice
 from typing import Any
 
 from storage import verbs as v
-from storage.sqlite_rows import PLACES, STATUS, Row, member, numbers, stored, text
+from storage.sqlite_rows import PLACES, STATUS, Row, Stored, member, numbers, stored, text
 from storage.sqlite_schedules import schedule
 from storage.sqlite_sql import statements
 from taskqueue.core.errors import StoreError
 from taskqueue.core.task import Cause, Status, Task
-from taskqueue.core.views import DeadCount, Filter, Held, Lane, Member, Page, QueueView
+from taskqueue.core.views import DeadCount, Filter, Held, Lane, Member, NotePage, NoteView, Page, QueueView
 
 STREAMS = 1_000
 """How many (lane, place) pairs a page merges at most; where more match, it walks all tasks."""
 
 _CURSOR = re.compile(r"s([0-9]{1,18})", re.ASCII)
+_NOTE_CURSOR = re.compile(r"n([0-9]{1,18})", re.ASCII)
 _END = 2**62
 _OLDEST = slice(-2, None)
 
@@ -112,14 +113,37 @@ class Reads:
         with self._reading() as run:
             return [schedule(row) for row in run("schedule.all")]
 
+    def schedule(self, schedule_id: str) -> v.Schedule | None:
+        """See `Store.schedule`."""
+        with self._reading() as run:
+            row = run("schedule.one", schedule_id).fetchone()
+        return None if row is None else schedule(row)
+
+    def revision(self) -> int:
+        """See `Store.revision`."""
+        with self._reading() as run:
+            (number,) = run("schedule.revision").fetchone()
+        return int(number)
+
+    def tallies(self, since: int) -> dict[int, dict[str, int]]:
+        """See `Store.tallies`."""
+        minutes: dict[int, dict[str, int]] = {}
+        with self._reading() as run:
+            for minute, name, count in run("tally.since", since):
+                minutes.setdefault(minute, {})[name] = count
+        return minutes
+
+    def notes(self, limit: int, cursor: str | None = None) -> NotePage:
+        """See `Store.notes`."""
+        before = _END if cursor is None else _number(_NOTE_CURSOR, cursor)
+        with self._reading() as run:
+            rows = run("note.page", before, limit + 1).fetchall()
+        notes = tuple(NoteView(*row) for _, *row in rows[:limit])
+        return NotePage(notes, f"n{rows[limit - 1][0]}" if len(rows) > limit else None)
+
     def find(self, filter: Filter, limit: int, cursor: str | None = None) -> Page:
         """See `Store.find`."""
-        before = _END
-        if cursor is not None:
-            match = _CURSOR.fullmatch(cursor)
-            if match is None:
-                raise ValueError("not a cursor of this store")
-            before = int(match[1])
+        before = _END if cursor is None else _number(_CURSOR, cursor)
         places = [place for place, status in STATUS.items() if filter.status in (None, status)]
         values: list[Any] = [None if filter.status is None else text(places)]
         values += [filter.handler, filter.queue, filter.tag, filter.schedule]
@@ -127,10 +151,30 @@ class Reads:
         with self._reading() as run:
             window = _window(run, filter, places, before)
             looked_at = window[: v.EXAMINED_PER_PAGE]
-            found = [stored(row) for row in run("read.matching", numbers(looked_at), *values, limit)]
-        ends = [record.seq for record in found[-1:]] if len(found) == limit else looked_at[-1:]
+            found, full = _page(run("read.matching", numbers(looked_at), *values, limit), limit)
+        ends = [record.seq for record in found[-1:]] if full else looked_at[-1:]
         more = bool(ends) and ends != window[-1:]
         return Page(tuple(record.task for record in found), f"s{ends[0]}" if more else None)
+
+
+def _number(pattern: re.Pattern[str], cursor: str) -> int:
+    """What a cursor says. Raises ValueError for one that was not made here."""
+    match = pattern.fullmatch(cursor)
+    if match is None:
+        raise ValueError("not a cursor of this store")
+    return int(match[1])
+
+
+def _page(rows: Iterable[Row], limit: int) -> tuple[list[Stored], bool]:
+    """The first rows, as many as a page may hold; and whether it holds so much. The others are never read."""
+    found: list[Stored] = []
+    size = 0
+    for record in map(stored, rows):
+        found.append(record)
+        size += len(record.task.payload) + len(record.task.result or b"")
+        if size >= v.BYTES_PER_PAGE:
+            return found, True
+    return found, len(found) == limit
 
 
 def _window(run: Run, filter: Filter, places: list[str], before: int) -> list[int]:

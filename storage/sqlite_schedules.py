@@ -34,39 +34,49 @@ def schedule(row: Row) -> v.Schedule:
 
 
 def put(tx: Tx, verb: v.PutSchedule) -> v.Schedule | v.Answer:
-    """Create or change one. Where nothing changes, the stored one stays as it is, cursor and all."""
+    """Create one, or change the one that the writer saw."""
     new, row = verb.schedule, tx.one("schedule.one", verb.schedule.id)
-    last_run_at, skipped = None, dict[str, int]()
-    if row is not None:
-        old = schedule(row)
-        if verb.create:
+    old = None if row is None else schedule(row)
+    if verb.expect is None:
+        if old is not None:
             return v.Answer(Code.CONFLICT)
-        if (old.spec, old.paused) == (new.spec, new.paused):
-            return old
-        last_run_at, skipped = old.last_run_at, old.skipped
-    ((generation,),) = tx.all("schedule.generation", new.id)
-    stored = replace(new, generation=generation, last_run_at=last_run_at, skipped=skipped)
-    tx.run("schedule.put", stored.id, stored.spec, stored.cursor, stored.paused, generation, last_run_at, text(skipped))
-    return stored
+    elif old is None:
+        return v.Answer(Code.NOT_FOUND)
+    elif (old.generation, old.cursor) != verb.expect:
+        return v.Answer(Code.STALE)
+    if old is not None and old.spec == new.spec:
+        generation = old.generation
+    else:
+        ((generation,),) = tx.all("schedule.generation", new.id)
+    skipped = text(new.skipped)
+    tx.run("schedule.put", new.id, new.spec, new.cursor, new.paused, generation, new.last_run_at, skipped)
+    tx.run("schedule.revise")
+    return replace(new, generation=generation)
 
 
 def drop(tx: Tx, verb: v.DropSchedule) -> v.Answer:
     """Delete one; its tasks stay."""
-    return v.Answer(Code.OK if tx.run("schedule.drop", verb.id) else Code.NOT_FOUND)
+    if not tx.run("schedule.drop", verb.id):
+        return v.Answer(Code.NOT_FOUND)
+    tx.run("schedule.revise")
+    return v.Answer(Code.OK)
 
 
 def tick(tx: Tx, verb: v.Tick) -> v.Answer:
-    """Move its cursor, count what was skipped and store the drafts."""
+    """Move its cursor, count what was skipped and store the drafts; of a tick alone the first, if none is under way."""
     row = tx.one("schedule.one", verb.schedule)
     if row is None:
         return v.Answer(Code.NOT_FOUND)
     old = schedule(row)
-    skipped = text(dict(Counter(old.skipped) + Counter(verb.skipped)))
-    ran_at = tx.now if verb.drafts else None
-    if not tx.run("tick", verb.schedule, verb.generation, verb.cursor, verb.upto, ran_at, skipped):
+    drafts = verb.drafts
+    if verb.alone:
+        drafts = () if tx.one("schedule.busy", verb.schedule) else drafts[:1]
+    skipped = Counter(old.skipped) + Counter(verb.skipped) + Counter(overlap=len(verb.drafts) - len(drafts))
+    seen = (verb.schedule, verb.generation, verb.cursor, bool(verb.drafts))
+    if not tx.run("tick", *seen, verb.upto, tx.now if drafts else None, text(dict(skipped))):
         same = (old.generation, old.cursor) == (verb.generation, verb.cursor)
         return v.Answer(Code.REFUSED if same else Code.STALE)
-    for draft in verb.drafts:
+    for draft in drafts:
         insert(tx, draft)
     return v.Answer(Code.OK)
 

@@ -276,7 +276,7 @@ class Moved(Struct, frozen=True):
 class Schedule(Struct, frozen=True, kw_only=True):
     """A stored schedule. `spec` is its JSON, opaque to the store; `cursor` is the due time up to which all is decided.
 
-    `generation` is the store's: it grows with every change and survives delete and re-creation.
+    `generation` is the store's: it grows with every change of `spec` and with every re-creation, and survives deletion.
     """
 
     id: str
@@ -289,10 +289,10 @@ class Schedule(Struct, frozen=True, kw_only=True):
 
 
 class PutSchedule(Struct, frozen=True):
-    """Create or change a schedule: spec, cursor, paused and skipped as given. Answers the stored `Schedule`.
+    """Create or change a schedule: all but its generation as given. Answers the stored `Schedule`.
 
-    `expect` is the (generation, cursor) that the writer saw: where it is another by now the answer is STALE (an `Answer`),
-    and NOT_FOUND where it is gone. Without `expect` the schedule is created, and CONFLICT where it exists.
+    `expect` is the (generation, cursor) that the writer saw: where it is another by now the answer is STALE (an
+    `Answer`), and NOT_FOUND where it is gone. Without `expect` the schedule is created, and CONFLICT where it exists.
     """
 
     schedule: Schedule
@@ -309,9 +309,9 @@ class Tick(Led, frozen=True, kw_only=True):
     """Move a schedule's cursor from `cursor` to `upto` and submit `drafts`, in one step; `skipped` are counts by
     reason.
 
-    STALE where cursor or generation is another; REFUSED where it is paused and there are drafts. A draft whose id exists
-    is not made twice. `alone`: where a task of this schedule is not finished yet, nothing is submitted, and each draft
-    counts as skipped for the reason `overlap`; of several drafts only the first is submitted, then.
+    STALE where cursor or generation is another; REFUSED where it is paused and there are drafts. A draft whose id
+    exists is not made twice. `alone`: of several drafts only the first is submitted, and none where a task of this
+    schedule is not finished yet; each of the others counts as skipped for the reason `overlap`.
     """
 
     schedule: str
@@ -323,13 +323,14 @@ class Tick(Led, frozen=True, kw_only=True):
     alone: bool = False
 
 
-# -- what is remembered of the past -------------------------------------------------------------------------------------
+# -- what is remembered of the past ------------------------------------------------------------------------------------
 
 
 class Tally(Struct, frozen=True):
-    """Add counts to those of the minute `minute` (a moment; see `taskqueue.core.tally`); `gauges` replace what was there.
+    """Add counts to those of the minute `minute` (a moment; see `taskqueue.core.tally`); `gauges` replace what was.
 
-    Kept for `TALLIES_KEPT`, what is counted by handler (a name with `@`) for `DETAILS_KEPT`; `PruneOld` forgets the rest.
+    Kept for `TALLIES_KEPT`, what is counted by handler (a name with `@`) for `DETAILS_KEPT`; `PruneOld` forgets the
+    rest.
     """
 
     minute: int

@@ -17,22 +17,18 @@ SELECT op, place FROM tasks WHERE id = :id
 SELECT * FROM records WHERE id = :id
 
 -- :put
--- Write what the table of states made of a task.
--- takes: seq, lane, place, tags, eligible_at, due_at, expires_at, retries_left, solo, attempt, crashes, generation, owner, op, started_at, finished_at, progress, result, error_type, error_message, cause, history
+-- Write what the table of states made of a task. (Only a completed task has a result, and it does not change any more.)
+-- takes: seq, lane, place, tags, eligible_at, due_at, expires_at, retries_left, solo, attempt, crashes, generation, owner, op, started_at, finished_at, progress, error_type, error_message, cause, history
 UPDATE tasks SET
     lane = :lane, place = :place, tags = :tags, eligible_at = :eligible_at, due_at = :due_at, expires_at = :expires_at,
     retries_left = :retries_left, solo = :solo, attempt = :attempt, crashes = :crashes, generation = :generation,
-    owner = :owner, op = :op, started_at = :started_at, finished_at = :finished_at, progress = :progress, result = :result,
+    owner = :owner, op = :op, started_at = :started_at, finished_at = :finished_at, progress = :progress,
     error_type = :error_type, error_message = :error_message, cause = :cause, history = :history
 WHERE seq = :seq
 
 -- :untag
 -- takes: tag, seq
 DELETE FROM tags WHERE tag = :tag AND seq = :seq
-
--- :unresult
--- takes: seq
-DELETE FROM results WHERE seq = :seq
 
 -- :delete
 -- takes: seq

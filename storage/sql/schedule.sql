@@ -18,3 +18,15 @@ INSERT OR REPLACE INTO schedules VALUES (:id, :spec, :cursor, :paused, :generati
 -- :drop
 -- takes: id
 DELETE FROM schedules WHERE id = :id
+
+-- :busy
+-- Is a task of it not finished?
+-- takes: id
+SELECT 1 FROM tasks WHERE schedule = :id AND finished_at IS NULL LIMIT 1
+
+-- :revise
+-- Some schedule was put or dropped.
+UPDATE revision SET number = number + 1
+
+-- :revision
+SELECT number FROM revision

@@ -71,6 +71,7 @@ CREATE INDEX tasks_finished ON tasks (place, finished_at, id) WHERE finished_at 
 CREATE INDEX tasks_dead ON tasks (lane, cause) WHERE place = 'dead';
 CREATE INDEX tasks_listed ON tasks (lane, place, seq);
 CREATE INDEX tasks_scheduled ON tasks (schedule, seq) WHERE schedule IS NOT NULL;
+CREATE INDEX tasks_unfinished ON tasks (schedule) WHERE schedule IS NOT NULL AND finished_at IS NULL;
 
 -- Bodies too large for a task's row, so that a change of its state does not write them again.
 CREATE TABLE payloads (seq INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT;
@@ -149,6 +150,25 @@ CREATE TABLE schedules (
     last_run_at INTEGER,
     skipped TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE revision (one INTEGER PRIMARY KEY CHECK (one = 1), number INTEGER NOT NULL) STRICT;
+INSERT INTO revision VALUES (1, 0);
 CREATE TABLE generations (schedule TEXT PRIMARY KEY, last INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+
+CREATE TABLE tallies (
+    detail INTEGER NOT NULL,
+    minute INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    count INTEGER NOT NULL,
+    PRIMARY KEY (detail, minute, name)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE notes (
+    number INTEGER PRIMARY KEY, -- without gaps: only the oldest are ever deleted
+    at INTEGER NOT NULL,
+    token TEXT NOT NULL,
+    action TEXT NOT NULL,
+    target TEXT NOT NULL,
+    count INTEGER NOT NULL
+) STRICT;
 
 CREATE TABLE paused (queue TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;

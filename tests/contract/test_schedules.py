@@ -1,4 +1,4 @@
-"""Schedules: generations that survive everything, and ticks that happen once."""
+"""Schedules: changed by compare-and-set, generations that survive everything, ticks that happen once."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ import pytest
 
 from storage import verbs as v
 from taskqueue.core import events as ev
-from taskqueue.core.clock import SECOND, ManualClock
+from taskqueue.core.clock import MINUTE, SECOND, ManualClock
 from taskqueue.core.events import Code
 from taskqueue.core.task import Draft, Status, born
 from tests.factories import draft
 from tests.stores import Driver, everything
 
+EVERY_SECOND, EVERY_MINUTE = b'{"every":"1s"}', b'{"every":"1m"}'
 
-def put(deck: Driver, create: bool = False, **changes: Any) -> Any:
-    fields = {"id": "s", "spec": b'{"every":"1s"}', "cursor": 100, **changes}
-    return deck.do(v.PutSchedule(v.Schedule(**fields), create))
+
+def put(deck: Driver, expect: tuple[int, int] | None = None, **changes: Any) -> Any:
+    fields = {"id": "s", "spec": EVERY_SECOND, "cursor": 100, **changes}
+    return deck.do(v.PutSchedule(v.Schedule(**fields), expect))
 
 
 def tick(deck: Driver, *drafts: Draft, **changes: Any) -> v.Answer:
@@ -31,50 +33,107 @@ def stored(deck: Driver) -> v.Schedule:
     return schedule
 
 
-def test_a_schedule_is_stored(deck: Driver) -> None:
-    answer = put(deck, create=True)
-    assert answer == v.Schedule(id="s", spec=b'{"every":"1s"}', cursor=100, generation=1)
+def test_a_schedule_is_stored_as_given(deck: Driver) -> None:
+    given = {"paused": True, "last_run_at": 5, "skipped": {"misfire": 9, "öffnung": 0}}
+    answer = put(deck, **given, generation=7)
+    assert answer == v.Schedule(id="s", spec=EVERY_SECOND, cursor=100, generation=1, **given)
     assert deck.store.schedules() == [answer]
 
 
-def test_a_new_schedule_has_no_past(deck: Driver) -> None:
-    answer = put(deck, last_run_at=5, skipped={"misfire": 9}, generation=7)
-    assert (answer.generation, answer.last_run_at, answer.skipped) == (1, None, {})
-
-
-def test_create_does_not_overwrite(deck: Driver) -> None:
+def test_what_exists_is_not_created(deck: Driver) -> None:
     before = put(deck)
-    assert put(deck, create=True, spec=b"{}") == v.Answer(Code.CONFLICT)
+    for spec in (before.spec, b"{}"):
+        assert put(deck, spec=spec) == v.Answer(Code.CONFLICT)
     assert deck.store.schedules() == [before]
 
 
-def test_only_a_change_is_a_new_generation(deck: Driver) -> None:
+def test_a_change_of_what_the_writer_saw(deck: Driver) -> None:
+    put(deck, skipped={"misfire": 2})
+    changes: dict[str, Any] = {"cursor": 300, "paused": True, "skipped": {"overlap": 1}, "last_run_at": 5}
+    answer = put(deck, (1, 100), **changes)
+    assert answer == v.Schedule(id="s", spec=EVERY_SECOND, generation=1, **changes)
+    assert deck.store.schedules() == [answer]
+
+
+@pytest.mark.parametrize("expect", [(0, 100), (2, 100), (1, 99), (1, 101), (100, 1)])
+def test_a_change_of_something_else_is_stale(deck: Driver, expect: tuple[int, int]) -> None:
     before = put(deck)
-    tick(deck, draft("tick"), skipped={"misfire": 2})
-    ticked = stored(deck)
-    assert put(deck, cursor=0) == ticked  # unchanged: it goes on where it was
-    changed = put(deck, spec=b'{"every":"2s"}', cursor=300)
-    assert (changed.generation, changed.cursor, changed.spec) == (before.generation + 1, 300, b'{"every":"2s"}')
-    assert (changed.last_run_at, changed.skipped) == (ticked.last_run_at, ticked.skipped)
-    paused = put(deck, spec=b'{"every":"2s"}', paused=True, cursor=300)
-    assert (paused.generation, paused.paused) == (before.generation + 2, True)
-    assert put(deck, spec=b'{"every":"2s"}', cursor=400).cursor == 400
-    assert stored(deck).generation == before.generation + 3
+    assert put(deck, expect, spec=b"{}") == v.Answer(Code.STALE)
+    assert deck.store.schedules() == [before]
+
+
+def test_of_two_writers_that_saw_the_same_one_wins(deck: Driver) -> None:
+    put(deck)
+    first = put(deck, (1, 100), spec=b'{"first":1}')
+    assert put(deck, (1, 100), spec=b'{"second":1}') == v.Answer(Code.STALE)
+    assert stored(deck) == first
+
+
+def test_a_tick_comes_before_a_writer_that_has_not_seen_it(deck: Driver) -> None:
+    put(deck)
+    tick(deck, draft("one"))
+    before = stored(deck)
+    assert put(deck, (1, 100), paused=True) == v.Answer(Code.STALE)
+    assert stored(deck) == before
+    assert put(deck, (1, 200), cursor=200, paused=True).paused
+
+
+def test_what_is_gone_is_not_changed(deck: Driver) -> None:
+    assert put(deck, (0, 0)) == v.Answer(Code.NOT_FOUND)
+    put(deck)
+    deck.do(v.DropSchedule("s"))
+    assert put(deck, (1, 100)) == v.Answer(Code.NOT_FOUND)
+    assert deck.store.schedules() == []
+
+
+def test_only_another_spec_is_a_new_generation(deck: Driver) -> None:
+    put(deck)
+    assert put(deck, (1, 100), cursor=300).generation == 1
+    assert put(deck, (1, 300), cursor=300, paused=True).generation == 1
+    assert put(deck, (1, 300), cursor=300, skipped={"misfire": 1}, last_run_at=9).generation == 1
+    assert put(deck, (1, 300), spec=EVERY_MINUTE).generation == 2
+    assert put(deck, (2, 100), spec=EVERY_MINUTE).generation == 2
+    assert put(deck, (2, 100), spec=EVERY_SECOND).generation == 3
 
 
 def test_a_generation_survives_deletion(deck: Driver) -> None:
     put(deck)
-    put(deck, spec=b"{}")
+    put(deck, (1, 100), spec=b"{}")
     assert deck.do(v.DropSchedule("s")) == v.Answer(Code.OK)
     assert deck.do(v.DropSchedule("s")) == v.Answer(Code.NOT_FOUND)
     assert deck.store.schedules() == []
-    assert put(deck, create=True).generation == 3
+    assert put(deck, spec=b"{}").generation == 3
+    assert put(deck, id="another").generation == 1
 
 
 def test_schedules_are_listed_by_id(deck: Driver) -> None:
     for name in ("b", "a", "B"):
         put(deck, id=name)
     assert [schedule.id for schedule in deck.store.schedules()] == ["B", "a", "b"]
+
+
+def test_the_revision_tells_that_something_was_put_or_dropped(deck: Driver) -> None:
+    seen = [deck.store.revision()]
+
+    def is_new() -> bool:
+        seen.append(deck.store.revision())
+        return seen[-1] not in seen[:-1]
+
+    put(deck)
+    assert is_new()
+    put(deck, (1, 100), paused=True)
+    assert is_new()
+    put(deck, (1, 100))
+    assert is_new()
+    put(deck)  # exists
+    put(deck, (9, 9))  # is another by now
+    put(deck, (1, 100), id="unknown")
+    tick(deck, draft("one"), skipped={"misfire": 1})
+    assert not is_new()
+    deck.do(v.DropSchedule("s"))
+    assert is_new()
+    deck.do(v.DropSchedule("s"))  # gone
+    assert not is_new()
 
 
 # -- ticks -----------------------------------------------------------------------------------------------------------
@@ -125,11 +184,21 @@ def test_a_tick_of_something_else_is_refused(deck: Driver, changes: dict[str, An
     assert everything(deck.store) == []
 
 
-def test_a_paused_schedule_does_not_tick(deck: Driver) -> None:
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_paused_schedule_submits_nothing(deck: Driver, alone: bool) -> None:
     before = put(deck, paused=True)
-    assert tick(deck, draft("one")).code is Code.REFUSED
+    deck.add("busy", schedule="s")
+    assert tick(deck, draft("one"), skipped={"misfire": 1}, alone=alone).code is Code.REFUSED
     assert deck.store.schedules() == [before]
-    assert everything(deck.store) == []
+    assert [task.id for task in everything(deck.store)] == ["busy"]
+
+
+def test_time_passes_for_a_paused_schedule(deck: Driver) -> None:
+    put(deck, paused=True)
+    assert tick(deck, skipped={"paused": 3}).code is Code.OK
+    after = stored(deck)
+    assert (after.paused, after.cursor, after.skipped, after.last_run_at) == (True, 200, {"paused": 3}, None)
+    assert tick(deck).code is Code.STALE
 
 
 def test_a_draft_that_exists_is_left_alone(deck: Driver) -> None:
@@ -147,3 +216,91 @@ def test_a_deleted_schedule_leaves_its_tasks(deck: Driver) -> None:
     deck.do(v.DropSchedule("s"))
     assert deck.get("one").schedule == "s"
     assert deck.happens(ev.Cancel, "one").code is Code.OK
+
+
+# -- alone -----------------------------------------------------------------------------------------------------------
+
+
+def alone(deck: Driver, *ids: str, **changes: Any) -> v.Answer:
+    """A lone tick of the schedule as it is now."""
+    now = stored(deck)
+    seen = {"generation": now.generation, "cursor": now.cursor, "upto": now.cursor + 100}
+    return tick(deck, *(draft(name, schedule="s") for name in ids), **seen, alone=True, **changes)
+
+
+def test_alone_where_nothing_is_under_way_the_first_is_submitted(deck: Driver, clock: ManualClock) -> None:
+    put(deck)
+    deck.add("of another", schedule="another")
+    deck.add("of none")
+    clock.advance(SECOND)
+    assert alone(deck, "one").code is Code.OK
+    assert (stored(deck).skipped, stored(deck).last_run_at) == ({}, deck.now)
+    deck.happens(ev.Cancel, "one")
+    clock.advance(SECOND)
+    assert alone(deck, "two", "three", "four", skipped={"misfire": 1}).code is Code.OK
+    assert deck.get("two").status is Status.PENDING
+    assert deck.store.statuses(["three", "four"]) == {}
+    after = stored(deck)
+    assert (after.cursor, after.skipped, after.last_run_at) == (300, {"misfire": 1, "overlap": 2}, deck.now)
+
+
+def test_alone_while_one_is_under_way_none_is_submitted(deck: Driver) -> None:
+    put(deck, last_run_at=5, skipped={"overlap": 1})
+    deck.add("busy", schedule="s")
+    assert alone(deck, "one", "two", skipped={"overlap": 4}).code is Code.OK
+    assert [task.id for task in everything(deck.store)] == ["busy"]
+    after = stored(deck)
+    assert (after.cursor, after.skipped, after.last_run_at) == (200, {"overlap": 7}, 5)
+
+
+def test_alone_nothing_due_is_nothing_skipped(deck: Driver) -> None:
+    put(deck)
+    deck.add("busy", schedule="s")
+    assert alone(deck, skipped={"misfire": 1}).code is Code.OK
+    assert (stored(deck).cursor, stored(deck).skipped) == (200, {"misfire": 1})
+
+
+def test_not_alone_it_submits_whatever_is_under_way(deck: Driver) -> None:
+    put(deck)
+    deck.add("busy", schedule="s")
+    assert tick(deck, draft("one", schedule="s"), draft("two", schedule="s")).code is Code.OK
+    assert stored(deck).skipped == {}
+    assert set(deck.store.statuses(["one", "two"])) == {"one", "two"}
+
+
+def test_what_is_not_finished_is_under_way(deck: Driver, clock: ManualClock) -> None:
+    put(deck)
+    deck.add(schedule="s", delay=MINUTE, expires_at=deck.now + 9 * MINUTE)
+
+    def busy() -> bool:
+        before = stored(deck).skipped.get("overlap", 0)
+        assert alone(deck, "t1").code is Code.OK  # its id is taken: it makes nothing new
+        return stored(deck).skipped.get("overlap", 0) > before
+
+    assert busy()  # it waits for its time
+    clock.advance(MINUTE)
+    deck.run("a")
+    assert busy()  # it runs
+    deck.fail(delay=MINUTE)
+    assert busy()  # it waits for its retry
+    clock.advance(MINUTE)
+    deck.led(v.PromoteDue)
+    assert busy()  # it waits for its turn
+    deck.crash(times=2)
+    assert busy()  # it waits as a suspect
+    deck.run("a")
+    deck.happens(ev.Complete)
+    assert not busy()
+    deck.happens(ev.Delete)
+    deck.run("a", schedule="s")
+    deck.fail(final=True)
+    assert not busy()
+    deck.happens(ev.Replay)
+    assert busy()
+    clock.advance(10 * MINUTE)
+    deck.happens(ev.Cancel)
+    assert not busy()
+    deck.happens(ev.Delete)
+    assert not busy()
+    assert deck.get().status is Status.PENDING  # that tick has made it anew
+    assert busy()
