@@ -246,6 +246,13 @@ def test_more_readers_at_a_time_get_more_connections(clean: Path) -> None:
         assert len(store._pool) == 2
 
 
+def test_a_value_that_cannot_be_looked_for_is_an_error_of_its_own(clean: Path) -> None:
+    with opened(clean) as store:
+        with pytest.raises(UnicodeEncodeError):
+            store.get("\ud800")
+        assert store.get("t1") is not None
+
+
 def test_a_read_that_fails_says_so_and_leaves_no_connection(clean: Path) -> None:
     with opened(clean) as store:
         store._writer.execute("DROP VIEW records")

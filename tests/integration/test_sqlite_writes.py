@@ -18,7 +18,7 @@ from storage import verbs as v
 from storage.sqlite import SqliteStore
 from storage.sqlite_file import NAME
 from taskqueue.core import events as ev
-from taskqueue.core.errors import StoreError, StoreFull
+from taskqueue.core.errors import StoreBroken, StoreError, StoreFull
 from taskqueue.core.events import Code
 from taskqueue.core.task import Status
 from taskqueue.core.views import Filter
@@ -163,6 +163,23 @@ def test_a_sync_that_fails_ends_all_writing(tmp_path: Path) -> None:
     fault = "inject=fdatasync:error=EIO:when=40+"
     wrapper = ("strace", "-f", "-o", "/dev/null", "-e", "trace=fdatasync", "-e", fault)
     broken(tmp_path, "flood_until_broken", "SQLITE_IOERR_FSYNC", *wrapper)
+
+
+def test_a_broken_store_refuses_all_writing_and_says_so(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(tx: Any, verb: Any) -> Any:
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorcode, error.sqlite_errorname = sqlite3.SQLITE_IOERR_FSYNC, "SQLITE_IOERR_FSYNC"
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setitem(backend.VERBS, v.Resume, fail)
+        with pytest.raises(StoreBroken, match="SQLITE_IOERR_FSYNC: disk I/O error"):
+            store.execute([v.Submit(draft("one")), v.Resume("q")])
+    with pytest.raises(StoreBroken, match="SQLITE_IOERR_FSYNC"):
+        store.execute([v.Pause("q")])
+    assert store.check() == "SQLITE_IOERR_FSYNC: disk I/O error"
+    assert store.get("held") is not None
+    assert store.get("one") is None
 
 
 # -- bad values, other writers, bugs -----------------------------------------------------------------------------------
