@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -11,11 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from taskqueue.core import recurrence
 from taskqueue.core.clock import DAY, HOUR, MILLISECOND, MINUTE, SECOND
 from taskqueue.core.cron import read_cron
-from taskqueue.core.recurrence import parse, read_every
+from taskqueue.core.recurrence import Recurrence, parse, read_every
 from taskqueue.core.times import format_time, parse_time
-from taskqueue.core.zones import LAST_YEAR, read_zone
+from taskqueue.core.zones import LAST_YEAR, Stretch, read_zone, stretches
 
 DOC = Path(__file__).parents[2] / "docs" / "schedules.md"
 YEAR = 365 * DAY
@@ -146,6 +148,32 @@ def test_a_zone_is_refused(name: object, message: str) -> None:
         read_zone(name)
 
 
+def test_the_first_stretch_holds_the_instant() -> None:
+    change = parse_time("2026-10-25T01:00:00Z") // SECOND
+    before, after, *_ = stretches("Europe/Berlin", change - 1)
+    assert (before.end, before.offset, after.begin, after.offset) == (change, 7200, change, 3600)
+    assert next(stretches("Europe/Berlin", change)) == after
+
+
+@pytest.mark.parametrize("cron", ["*/10 0 * * *", "*/10 * * * *", "30 0,1 * * *"])
+def test_a_year_may_end_while_an_hour_is_repeated(cron: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # No zone does this; but where a year ends its stretch ends, whatever the clocks do.
+    hour = HOUR // SECOND
+    whole = [Stretch(0, hour, hour), Stretch(hour, 9 * hour, 0)]
+    parts = [whole[0], Stretch(hour, hour + 600, 0), Stretch(hour + 600, 9 * hour, 0)]
+    schedule = recurrence.Cron(cron, "Nowhere")
+    answers = []
+    for made in (whole, parts):
+
+        def fake(_: str, instant: int, made: list[Stretch] = made) -> Iterator[Stretch]:
+            return (each for each in made if each.end > instant)
+
+        monkeypatch.setattr(recurrence, "stretches", fake)
+        answers.append((schedule.due(-1), schedule.count(-1, 9 * HOUR)))
+    assert answers[0] == answers[1]
+    assert len(answers[0][0]) == answers[0][1]
+
+
 # -- intervals ---------------------------------------------------------------------------------------------------------
 
 
@@ -191,19 +219,19 @@ SPANS = st.integers(-HOUR, 3 * DAY)
 
 @settings(deadline=None)
 @given(RECURRENCES, MOMENTS, SPANS)
-def test_what_is_counted_is_what_is_due(recurrence, after: int, span: int) -> None:  # type: ignore[no-untyped-def]
-    found = recurrence.due(after, after + span)
-    assert recurrence.count(after, after + span) == len(found)
+def test_what_is_counted_is_what_is_due(rule: Recurrence, after: int, span: int) -> None:
+    found = rule.due(after, after + span)
+    assert rule.count(after, after + span) == len(found)
     assert list(found) == sorted(set(found))
     assert all(after < each <= after + span for each in found)
 
 
 @settings(deadline=None)
 @given(RECURRENCES, MOMENTS, SPANS, st.integers(0, 20))
-def test_the_latest_are_the_last(recurrence, after: int, span: int, limit: int) -> None:  # type: ignore[no-untyped-def]
-    everything = recurrence.due(after, after + span)
-    assert recurrence.latest(after, after + span, limit) == everything[max(0, len(everything) - limit) :]
-    assert recurrence.due(after, after + span, limit) == everything[:limit]
+def test_the_latest_are_the_last(rule: Recurrence, after: int, span: int, limit: int) -> None:
+    everything = rule.due(after, after + span)
+    assert rule.latest(after, after + span, limit) == everything[max(0, len(everything) - limit) :]
+    assert rule.due(after, after + span, limit) == everything[:limit]
 
 
 def test_a_year_of_seconds_is_counted_at_once() -> None:

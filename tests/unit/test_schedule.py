@@ -135,7 +135,15 @@ def test_times_that_a_zone_always_skips() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"{", b"\xff", b'{"payload": NaN}', b'{"payload":' + b"[" * 33 + b"]" * 33 + b"}", b'{"payload": "\\ud800"}']
+    "body",
+    [
+        b"{",
+        b"\xff",
+        b'{"payload": "\xff", "every": 1}',
+        b'{"payload": NaN}',
+        b'{"payload": "\\ud800"}',
+        b'{"payload":' + b"[" * 33 + b"]" * 33 + b"}",
+    ],
 )
 def test_no_json(body: bytes) -> None:
     with pytest.raises(Malformed):
