@@ -1,7 +1,8 @@
 """Cron expressions: which wall times match. Time zones are no concern here; `recurrence.py` brings the two together.
 
 `cronsim` reads and matches the expressions, always on wall times without a zone. Five fields, six with seconds first,
-or a name such as `@hourly`. Wall times are seconds since the clock showed 1970-01-01 (see `zones.py`). No state.
+or a name such as `@hourly`. Wall times are seconds since the clock showed 1970-01-01 (see `zones.py`). State: a bounded
+cache of sets of numbers, so that thousands of expressions share them.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from bisect import bisect_left
 from copy import copy
 from datetime import date as Date  # noqa: N812  # `date` is what each day is called below
 from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
 
 from cronsim import CronSim, CronSimError
 
@@ -47,9 +50,11 @@ class Pattern:
 
     def __init__(self, expression: str) -> None:
         self._parsed = _parse(expression)
-        self._hours = sorted(self._parsed.hours)
-        self._minutes = sorted(self._parsed.minutes)
-        self._seconds = sorted(self._parsed.seconds)
+        for name in ("seconds", "minutes", "hours", "days", "months", "weekdays"):
+            setattr(self._parsed, name, _shared(frozenset(getattr(self._parsed, name))))
+        self._hours = _ordered(frozenset(self._parsed.hours))
+        self._minutes = _ordered(frozenset(self._parsed.minutes))
+        self._seconds = _ordered(frozenset(self._parsed.seconds))
         self.fixed = not self._parsed.parts[2].startswith("*")
 
     def first(self, wall: int) -> int:
@@ -112,6 +117,17 @@ def _parse(text: str) -> CronSim:
     if next(copy(parsed), None) is None:
         raise ValueError(_NO_SUCH_DATE)
     return parsed
+
+
+@lru_cache(maxsize=512)
+def _shared(values: frozenset[Any]) -> frozenset[Any]:
+    """One set for all equal ones: they are most of an expression's memory, and the same few come again and again."""
+    return values
+
+
+@lru_cache(maxsize=512)
+def _ordered(values: frozenset[int]) -> tuple[int, ...]:
+    return tuple(sorted(values))
 
 
 def _readable(fields: list[str]) -> bool:

@@ -50,9 +50,10 @@ class Recurrence(ABC):
         """The last `limit` due times later than `after` and not later than `upto`, in order."""
         if limit == 0:
             return ()
-        if self.count(after, upto) > limit:
+        total = self.count(after, upto)
+        if total > limit:
             after = self._before(after, upto, limit)
-        return self.due(after, upto)
+        return self.due(after, upto, min(total, limit))  # it need not look for more
 
     def _due(self, after: int, upto: int | None) -> Iterator[int]:
         moment = self.next(after)
@@ -114,6 +115,8 @@ class Cron(Recurrence):
 
     def count(self, after: int, upto: int) -> int:
         start, stop = after // SECOND + 1, upto // SECOND + 1
+        if start >= stop:
+            return 0
         reached = self._reached(start)
         total = 0
         for begin, end, offset in stretches(self._zone, start):

@@ -233,18 +233,21 @@ def decide(
     if paused:
         return Decision(now, (), _counts({PAUSED: recurrence.count(cursor, now)}))
     edge = max(cursor, now - misfire_grace - 1)
-    kept = {Misfire.SKIP: 0, Misfire.RUN_ONCE: 1, Misfire.RUN_ALL: MOST_FIRED}[spec.misfire]
-    late = recurrence.latest(cursor, edge, kept)
-    skipped = {MISFIRE: recurrence.count(cursor, edge) - len(late)}
+    missed = recurrence.count(cursor, edge)
+    late = recurrence.latest(cursor, edge, _KEPT[spec.misfire]) if missed else ()
+    fresh = recurrence.count(edge, now)
+    skipped = {MISFIRE: missed - len(late)}
     if spec.overlap is Overlap.SKIP:
-        due = (late or recurrence.due(edge, now, 1))[:1]
-        skipped[OVERLAP] = len(late) + recurrence.count(edge, now) - len(due)
+        due = (late or recurrence.due(edge, now, min(fresh, 1)))[:1]
+        skipped[OVERLAP] = len(late) + fresh - len(due)
         return Decision(now, due, _counts(skipped))
-    due = late + recurrence.due(edge, now, MOST_FIRED + 1 - len(late))
-    if len(due) <= MOST_FIRED:
-        return Decision(now, due, _counts(skipped))
-    # All that is skipped is earlier than all that fires, so the rest can wait for the next decision.
-    return Decision(due[MOST_FIRED - 1], due[:MOST_FIRED], _counts(skipped))
+    # All that is skipped is earlier than all that fires, so what is too much can wait for the next decision.
+    due = late + recurrence.due(edge, now, min(fresh, MOST_FIRED - len(late)))
+    upto = now if len(due) == len(late) + fresh else due[-1]
+    return Decision(upto, due, _counts(skipped))
+
+
+_KEPT = {Misfire.SKIP: 0, Misfire.RUN_ONCE: 1, Misfire.RUN_ALL: MOST_FIRED}
 
 
 def _counts(skipped: dict[str, int]) -> dict[str, int]:
