@@ -1,4 +1,4 @@
-"""Deciding what is due: each due time is one task or one counted skip, whatever the rule and whatever the clock does."""
+"""Deciding what is due: each due time is one task or one counted skip, whatever the rule and the clock do."""
 
 from __future__ import annotations
 
