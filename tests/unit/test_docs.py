@@ -1,13 +1,121 @@
-"""Pages that are made from code say what the code says."""
+"""Pages that are made from code, or repeat what the code says, say what the code says; and what they point to exists."""
 
 from __future__ import annotations
 
+import inspect
+import json
+import re
 import runpy
 from pathlib import Path
+from typing import get_overloads
 
-DOCS = Path(__file__).parent.parent.parent / "docs"
+import pytest
+
+from api.app import ROUTES
+from taskqueue.core.config import Config
+from taskqueue.core.options import OPTIONS, show
+from taskqueue.core.settings import load
+from taskqueue.handlers import task
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *ROOT.glob("bench/*.md")])
+CODE = [path for room in ("taskqueue", "storage", "cluster", "actors", "api") for path in (ROOT / room).rglob("*.py")]
+
+
+def section(page: str, title: str) -> str:
+    """The text under a heading, up to the next of its level."""
+    found = re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", (DOCS / page).read_text(), re.MULTILINE | re.DOTALL)
+    assert found is not None, f"{page} has no section {title}"
+    return found[1]
+
+
+def rows(text: str) -> list[list[str]]:
+    """The cells of every row of tables."""
+    lines = [line for line in text.splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
+
+
+def slug(heading: str) -> str:
+    """What a link to a heading says, as GitHub makes it."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 def test_the_page_of_states_is_what_its_maker_makes_of_the_table() -> None:
     maker = runpy.run_path(str(DOCS / "diagrams" / "states.py"))
     assert (DOCS / "states.md").read_text() == maker["page"](), "run: python docs/diagrams/states.py"
+
+
+def test_every_setting_is_documented_with_its_default() -> None:
+    cells = rows(section("operations.md", "Settings"))[2:]
+    assert {key: json.loads(default.strip("`")) for key, default, *_ in cells} == show(Config())
+
+
+def test_every_flag_is_documented(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        load(["--help"], {}, lambda _: b"{}")
+    flags = set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
+    (line,) = re.findall(r"^Flags: .*?\n\n", section("operations.md", "Settings"), re.MULTILINE | re.DOTALL)
+    assert set(re.findall(r"`(--[a-z-]+)`", line)) == flags
+
+
+def test_every_event_of_the_log_is_documented() -> None:
+    said = {event for path in CODE for event in re.findall(r'extra=\{"event": "([\w-]+)"', path.read_text())}
+    documented = [cells[0].strip("`") for cells in rows(section("operations.md", "Logs")) if len(cells) == 3][2:]
+    assert sorted(documented) == sorted(said)
+
+
+def test_every_text_to_watch_the_log_for_is_in_the_code() -> None:
+    code = "\n".join(path.read_text() for path in CODE)
+    texts = [cells[0].strip("`") for cells in rows(section("operations.md", "Logs")) if len(cells) == 2][2:]
+    assert len(texts) >= 5
+    for part in (part.strip() for text in texts for part in re.split("…|: ", text)):
+        assert part in code, part
+
+
+def test_every_route_is_documented() -> None:
+    calls = [cells[0].strip("`") for cells in rows((DOCS / "api.md").read_text()) if re.match(r"`[A-Z]+ /", cells[0])]
+    routes = [f"{route.method} {re.sub(r':[a-z_]+}', '}', route.path)}" for route in ROUTES]
+    assert sorted(calls) == sorted(["GET /", *routes])
+
+
+def test_every_option_of_a_handler_is_documented() -> None:
+    text = section("handlers.md", "Options")
+    _, with_options = get_overloads(task)
+    (unavailable,) = re.findall(r"^`every`.*? are known", text, re.MULTILINE | re.DOTALL)
+    names = [*(cells[0] for cells in rows(text)[3:]), *re.findall(r"`\w+`", unavailable), "`name`"]
+    assert sorted(name.strip("`") for name in names) == sorted(inspect.signature(with_options).parameters)
+
+
+def test_every_promise_names_tests_that_exist() -> None:
+    promised = {name for name, _ in rows(section("guarantees.md", "Promises"))[2:]} | {"S-full"}
+    shown = rows(section("guarantees.md", "Tests"))[2:]
+    assert {name for name, _ in shown} == promised
+    for _, test in shown:
+        path, name = test.strip("`").split("::")
+        assert re.search(rf"^ *def {name}\(", (ROOT / path).read_text(), re.MULTILINE), test
+
+
+def test_every_decision_is_listed() -> None:
+    listed = re.findall(r"\((\d{4}-[\w-]+\.md)\)", (DOCS / "decisions" / "README.md").read_text())
+    assert listed == sorted(path.name for path in DOCS.glob("decisions/[0-9]*.md"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page: Path) -> None:
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if target.startswith("https://"):
+            continue
+        path, _, anchor = target.partition("#")
+        file = page.parent / path if path else page
+        assert file.exists(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", file.read_text(), re.MULTILINE)
+            assert anchor in map(slug, headings), target
+
+
+def test_what_is_said_to_be_unavailable_is() -> None:
+    keys = [cells[0] for cells in rows(section("operations.md", "Settings"))[2:]]
+    unavailable = {key for key, option in OPTIONS.items() if option.field is None}
+    assert set(keys[keys.index("clusterEnabled") :]) == unavailable
