@@ -1,4 +1,4 @@
-"""Pages that are made from code, or repeat what the code says, say what the code says; and what they point to exists."""
+"""Pages that are made from code, or repeat it, say what the code says; and what they point to exists."""
 
 from __future__ import annotations
 
