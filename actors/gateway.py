@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from actors.handle import Handle
 from actors.messages import Admit, Message, Operate, Replied
+from actors.schedules import Schedules
 from actors.views import Views
 from actors.watchers import Watchers
 from storage import verbs as v
@@ -90,7 +91,22 @@ class NodeGateway:
         self.nodes = views.nodes
         self.alive = views.alive
         self.ready = views.ready
+        self.stats = views.stats
+        self.metrics = views.metrics
+        self.answered = views.answered
         self._live = views.live
+
+        self.schedules = Schedules(
+            clock=clock,
+            ids=ids,
+            store=store,
+            handlers=handlers,
+            declared=views.scheduled,
+            misfire_grace=config.misfire_grace,
+            ask=lambda verbs: self._ask(_operate(verbs)),
+            submit=self.submit,
+            get=self.get,
+        )
 
     # -- tasks in ------------------------------------------------------------------------------------------------------
 
@@ -237,9 +253,7 @@ class NodeGateway:
 
     def purge(self, queue: str) -> int:
         here = Filter(queue=queue, before=self._clock.now())
-        return sum(
-            self.bulk("cancel", replace(here, status=status), None, dry_run=False) for status in sorted(WAITING)
-        )
+        return sum(self.bulk("cancel", replace(here, status=status), None, dry_run=False) for status in sorted(WAITING))
 
     def drain(self, node: str, on: bool) -> None:
         (answer,) = self._ask(_operate((v.Drain(node, on),)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from queue import SimpleQueue
 from typing import Any
 
 import pykka
@@ -30,6 +31,12 @@ class Handle:
     def alive(self) -> bool:
         """Is anybody there to read?"""
         return self._ref is not None and self._ref.is_alive()
+
+    @property
+    def waiting(self) -> int:
+        """How many messages wait in its inbox."""
+        inbox = None if self._ref is None else self._ref.actor_inbox
+        return inbox.qsize() if isinstance(inbox, SimpleQueue) else 0
 
     def tell(self, message: Message) -> bool:
         ref = self._ref

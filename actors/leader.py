@@ -13,19 +13,29 @@ from collections.abc import Callable
 from typing import Any
 
 from actors.base import NodeActor, OnDeath
+from actors.firing import Firing
 from actors.messages import (
     Address,
+    CountsSeen,
+    FireDue,
     KeepHouse,
+    LookAtCounts,
     LookAtMembers,
+    LookAtTasks,
     MembersSeen,
     Message,
     Registered,
+    SchedulesChanged,
+    SchedulesSeen,
     StepDown,
     SteppedDown,
+    TasksSeen,
     Wake,
     Write,
     Written,
 )
+from actors.meter import Meter
+from actors.ticker import Ticker
 from cluster.coordinator import Coordinator
 from storage import verbs as v
 from storage.store import Verb
@@ -33,11 +43,20 @@ from taskqueue.core.clock import MINUTE, SECOND, Clock
 from taskqueue.core.config import Config
 from taskqueue.core.errors import StoreError
 from taskqueue.core.events import Code
-from taskqueue.core.task import Status
+from taskqueue.core.tally import minute
+from taskqueue.core.task import WAITING, Status
 
 log = logging.getLogger("taskqueue.leader")
 
-PERIODS = {"promote": 1 * SECOND, "expire": 1 * SECOND, "members": 5 * SECOND, "prune": 10 * SECOND, "sweep": MINUTE}
+PERIODS = {
+    "members": 5 * SECOND,
+    "schedules": 1 * SECOND,
+    "promote": 1 * SECOND,
+    "expire": 1 * SECOND,
+    "prune": 10 * SECOND,
+    "count": 10 * SECOND,
+    "sweep": MINUTE,
+}
 """How often each duty is done while there is little to do; where more waits, it goes on at once."""
 
 
@@ -55,6 +74,8 @@ class LeaderActor(NodeActor):
         address: Address,
         storage: Address,
         scheduler: Address,
+        ticker: Ticker,
+        meter: Meter,
         on_finished: Callable[[tuple[str, ...]], None],
         registered: bool = False,
     ) -> None:
@@ -72,6 +93,16 @@ class LeaderActor(NodeActor):
         self._due = dict.fromkeys(PERIODS, 0)
         self._asked: dict[str, int] = {}
         self._emptied: set[str] = set()
+        self._meter = meter
+        self._firing = Firing(
+            owner=owner,
+            config=config,
+            clock=clock,
+            ticker=ticker,
+            address=address,
+            storage=storage,
+            scheduler=scheduler,
+        )
 
     def receivers(self) -> dict[type[Message], Callable[[Any], None]]:
         return {
@@ -79,6 +110,11 @@ class LeaderActor(NodeActor):
             KeepHouse: self._keep_house,
             Written: self._written,
             MembersSeen: self._members_seen,
+            SchedulesSeen: self._schedules_seen,
+            SchedulesChanged: lambda _: self._firing.look(),
+            FireDue: lambda _: self._fire(),
+            TasksSeen: lambda seen: self._meter.dead(seen.tasks),
+            CountsSeen: self._counts_seen,
             StepDown: self._step_down,
         }
 
@@ -102,8 +138,13 @@ class LeaderActor(NodeActor):
             self._due[duty] = now + PERIODS[duty]
             if duty == "members":
                 self._storage.tell(LookAtMembers(reply_to=self._address))
+            elif duty == "schedules":
+                self._firing.look()
+            elif duty == "count":
+                self._storage.tell(LookAtCounts(reply_to=self._address))
             else:
                 self._ask(duty, (self._verb(duty, epoch),), now)
+        self._firing.fire(epoch)
 
     def _verb(self, duty: str, epoch: int) -> Verb:
         if duty == "promote":
@@ -119,6 +160,7 @@ class LeaderActor(NodeActor):
         epoch = self._coordinator.epoch(now)
         if epoch is None:
             return
+        self._firing.declare(seen.members)
         for member in seen.members:
             if member.fenced and member.owner not in self._emptied and self._free(f"reap {member.owner}", now):
                 self._reap(member.owner, epoch, now)
@@ -127,7 +169,28 @@ class LeaderActor(NodeActor):
         reap = v.Reap(leader=self._owner, epoch=epoch, owner=owner, max_crashes=self._max_crashes)
         self._ask(f"reap {owner}", (reap,), now)
 
+    def _fire(self) -> None:
+        epoch = self._coordinator.epoch(self._clock.monotonic())
+        if self._registered and epoch is not None:
+            self._firing.fire(epoch)
+
+    def _schedules_seen(self, seen: SchedulesSeen) -> None:
+        self._firing.seen(seen)
+        self._fire()
+
+    def _counts_seen(self, seen: CountsSeen) -> None:
+        waiting = sum(seen.counts.get(status, 0) for status in WAITING)
+        self._ask("tally", (v.Tally(minute(self._clock.now()), {}, {"pending": waiting}),), self._clock.monotonic())
+
     def _written(self, written: Written) -> None:
+        if isinstance(written.ticket, v.Tick):
+            (answer,) = written.results
+            code = self._firing.written(written.ticket, answer)
+            if code is Code.DEPOSED:
+                self._deposed()
+            elif code is Code.OK:
+                self._fire()
+            return
         duty = str(written.ticket)
         self._asked.pop(duty, None)
         (result,) = written.results
@@ -141,10 +204,11 @@ class LeaderActor(NodeActor):
 
     def _moved(self, duty: str, moved: v.Moved) -> None:
         if moved.code is Code.DEPOSED:
-            self._coordinator.resigned()
+            self._deposed()
             return
         if moved.ids and duty != "prune":
             self._on_finished(moved.ids)
+            self._storage.tell(LookAtTasks(ids=moved.ids, reply_to=self._address))
         if duty == "promote" and moved.count:
             self._scheduler.tell(Wake())
         if duty == "sweep" and moved.count:
@@ -165,6 +229,10 @@ class LeaderActor(NodeActor):
             self._emptied.add(owner)
         elif epoch is not None:
             self._reap(owner, epoch, now)
+
+    def _deposed(self) -> None:
+        self._coordinator.resigned()
+        self._firing.forget()
 
     def _step_down(self, step: StepDown) -> None:
         epoch = self._coordinator.epoch(self._clock.monotonic())

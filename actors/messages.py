@@ -11,9 +11,9 @@ from typing import Protocol
 from msgspec import Struct
 
 from storage.store import Result, Verb
-from storage.verbs import Claimed, Group
+from storage.verbs import Claimed, Group, Schedule
 from taskqueue.core.errors import StoreError
-from taskqueue.core.task import Draft
+from taskqueue.core.task import Draft, Status, Task
 from taskqueue.core.views import Held, Member
 
 
@@ -58,6 +58,10 @@ class OutcomesReady(Message, frozen=True, kw_only=True):
     """Runs have ended: their outcomes wait in the pool."""
 
 
+class SendTally(Message, frozen=True, kw_only=True):
+    """A tick: what was counted goes to the store."""
+
+
 class CheckUnsettled(Message, frozen=True, kw_only=True):
     """A tick: outcomes that the store has not confirmed for long are sent again."""
 
@@ -92,6 +96,26 @@ class LookAtHeld(Message, frozen=True, kw_only=True):
     reply_to: Address
 
 
+class LookAtSchedules(Message, frozen=True, kw_only=True):
+    """Have they changed since `revision`? Answered with `SchedulesSeen`."""
+
+    revision: int | None
+    reply_to: Address
+
+
+class LookAtTasks(Message, frozen=True, kw_only=True):
+    """What became of these tasks? Answered with `TasksSeen`."""
+
+    ids: tuple[str, ...]
+    reply_to: Address
+
+
+class LookAtCounts(Message, frozen=True, kw_only=True):
+    """How many tasks are in which state? Answered with `CountsSeen`."""
+
+    reply_to: Address
+
+
 class Written(Message, frozen=True, kw_only=True):
     """The store's results, one for each verb, in order; a `StoreError` where a verb was not done."""
 
@@ -109,6 +133,25 @@ class HeldSeen(Message, frozen=True, kw_only=True):
     """What the store thinks that this node runs."""
 
     held: tuple[Held, ...]
+
+
+class SchedulesSeen(Message, frozen=True, kw_only=True):
+    """Every schedule; None where none has changed."""
+
+    revision: int
+    schedules: tuple[Schedule, ...] | None
+
+
+class TasksSeen(Message, frozen=True, kw_only=True):
+    """Those of the tasks that are there."""
+
+    tasks: tuple[Task, ...]
+
+
+class CountsSeen(Message, frozen=True, kw_only=True):
+    """Tasks by state."""
+
+    counts: dict[Status, int]
 
 
 # -- to SchedulerActor -------------------------------------------------------------------------------------------------
@@ -176,6 +219,14 @@ class Work(Message, frozen=True, kw_only=True):
 
 class KeepHouse(Message, frozen=True, kw_only=True):
     """A tick: campaign if due; if leading, promote, expire, prune, reap, sweep."""
+
+
+class FireDue(Message, frozen=True, kw_only=True):
+    """A schedule is due."""
+
+
+class SchedulesChanged(Message, frozen=True, kw_only=True):
+    """A hint: somebody put or dropped a schedule."""
 
 
 class StepDown(Message, frozen=True, kw_only=True):

@@ -72,6 +72,10 @@ class Meter:
         self.metrics.dead(handler, cause.value)
         self._counts["dead"] += 1
 
+    def give_back(self, counts: dict[str, int]) -> None:
+        """The store did not take them: they go with the next."""
+        self._counts.update(counts)
+
     def take(self) -> dict[str, int]:
         """The counts since the last time."""
         taken, self._counts = self._counts, Counter()

@@ -29,12 +29,15 @@ from actors.messages import (
     Leave,
     Message,
     Reconcile,
+    SendTally,
     SetClaiming,
     StepDown,
     TakePulse,
     Wake,
     WatchRuns,
 )
+from actors.meter import Meter
+from actors.metrics import Metrics
 from actors.pool import Channel, Pool
 from actors.queue import QueueActor
 from actors.runners import Desk, LoopRunner, Runner, ThreadRunner
@@ -76,9 +79,11 @@ class Node:
         self, config: Config, clock: Clock, store: Store, handlers: Mapping[str, Handler], *, restarts: bool
     ) -> None:
         self.config = config
-        self.supervisor = Supervisor(clock, restarts=restarts)
+        metrics = Metrics(handlers, (name for name in config.queues if name != "*"))
+        self.supervisor = Supervisor(clock, restarts=restarts, on_restart=metrics.restarted)
         self._clock = clock
         self._store = store
+        self._handlers = handlers
         ids = UuidIds(clock, os.urandom)
         owner = ids.new()
         handle = self.supervisor.handle
@@ -93,6 +98,7 @@ class Node:
         coordinator = SoloCoordinator(owner)
         self._watchers = watchers = Watchers()
         rates = Rates(clock)
+        meter = Meter(rates, metrics)
         desk = Desk(self.pool, clock, config.max_result_bytes)
         self._loop = LoopRunner(desk)
         register = Register(
@@ -107,7 +113,9 @@ class Node:
         )
         fail = lambda message: self.supervisor.ask_stop(message, failed=True)  # noqa: E731 - said twice below
         self._factories: dict[str, Factory] = {
-            "storage": lambda died: StorageActor.start(died, store=store, on_broken=fail),
+            "storage": lambda died: StorageActor.start(
+                died, store=store, clock=clock, on_broken=fail, on_written=metrics.wrote
+            ),
             "queue": lambda died: QueueActor.start(
                 died,
                 owner=owner,
@@ -118,9 +126,10 @@ class Node:
                 storage=handle("storage"),
                 scheduler=handle("scheduler"),
                 health=handle("health"),
+                leader=handle("leader"),
                 pool=self.pool,
                 watchers=watchers,
-                rates=rates,
+                meter=meter,
                 open_doors=lambda: not self.board.closing,
             ),
             "scheduler": lambda died: SchedulerActor.start(
@@ -146,6 +155,8 @@ class Node:
                 address=handle("leader"),
                 storage=handle("storage"),
                 scheduler=handle("scheduler"),
+                ticker=self.ticker,
+                meter=meter,
                 on_finished=watchers.finished,
                 registered=self.board.registered,
             ),
@@ -175,7 +186,8 @@ class Node:
             board=self.board,
             rates=rates,
             handles=self.supervisor.handles,
-            running=lambda: len(self.pool.started),
+            metrics=metrics,
+            pool=self.pool,
         )
         self.gateway = NodeGateway(
             config=config,
@@ -207,9 +219,13 @@ class Node:
         self._tick(50 * MILLISECOND, "scheduler", WatchRuns())
         self._tick(5 * SECOND, "scheduler", Reconcile())
         self._tick(1 * SECOND, "queue", CheckUnsettled())
+        self._tick(10 * SECOND, "queue", SendTally())
         self._tick(1 * SECOND, "leader", KeepHouse())
         self._tick(self.config.heartbeat_interval, "health", TakePulse())
         self.ticker.start()
+        for handler in self._handlers.values():
+            if handler.schedule is not None:
+                self.gateway.schedules.declare(handler.name, replace(handler.schedule, anchor=self._clock.now()))
         self._server.start()
         asked = self._until(lambda: self.board.registered, self.config.lease_ttl + 2 * SECOND)
         if asked is not None:  # `run` is to hear of it
@@ -243,6 +259,7 @@ class Node:
         self._until(lambda: self.pool.idle() and not self.pool.asking, grace)
         handle("scheduler").tell(GiveBack(running=True))
         self._until(lambda: not (self.pool.keys() or self.pool.asking), 2 * SECOND)
+        handle("queue").tell(SendTally())
         for message, name in ((StepDown, "leader"), (Leave, "health")):
             waiter = Waiter()
             if handle(name).tell(message(reply_to=waiter)):

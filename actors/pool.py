@@ -64,10 +64,12 @@ class Run:
 
     __slots__ = (
         "abandoned",
+        "arrived",
         "cancelled",
         "deadline",
         "ended",
         "ending",
+        "finished",
         "handler",
         "interrupt",
         "key",
@@ -84,7 +86,9 @@ class Run:
         self.handler = handler
         self.key: Key = (task.id, task.fence)
         self.worker = ""
+        self.arrived = 0
         self.started: int | None = None
+        self.finished: int | None = None
         self.deadline = 0
         self.timed_out = False
         self.revoked = False
@@ -254,6 +258,7 @@ class Pool:
             self._busy_by_handler[run.handler.name] -= 1
             self._suspects -= run.task.solo
             if now and run.started is not None:
+                run.finished = now
                 took = float(now - run.started)
                 before = self._pace.get(run.kind)
                 self._pace[run.kind] = took if before is None else before + (took - before) * 0.05

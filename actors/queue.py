@@ -1,7 +1,7 @@
 """QueueActor: the rules of what goes in and what comes out. Submits and operators' wishes, claims, and outcomes of
 runs all pass here on their way to the store.
 
-State: whether the doors are open, and rates for those who look. Outcomes that the store has not confirmed are kept in
+State: none of its own but what it counts. Outcomes that the store has not confirmed are kept in
 the pool and sent again (the same op, so that twice is once); if this actor dies, its successor goes on with them.
 """
 
@@ -25,13 +25,16 @@ from actors.messages import (
     OutcomesReady,
     Replied,
     RunsEnded,
+    SchedulesChanged,
+    SendTally,
     Wake,
     WorkFound,
     Write,
     Written,
 )
+from actors.meter import Meter
 from actors.pool import Dropped, Key, Pool, Raised, Returned, Run, Snoozed
-from actors.watchers import Rates, Watchers
+from actors.watchers import Watchers
 from storage import verbs as v
 from storage.store import Result, Verb
 from taskqueue.core import events as ev
@@ -39,6 +42,7 @@ from taskqueue.core.clock import SECOND, Clock
 from taskqueue.core.config import Config
 from taskqueue.core.errors import StoreError
 from taskqueue.core.retry import delay
+from taskqueue.core.tally import minute
 from taskqueue.core.task import TERMINAL
 
 log = logging.getLogger("taskqueue.queue")
@@ -48,10 +52,11 @@ CONFIRM_WITHIN = 5 * SECOND
 
 
 class _Asked(Struct, frozen=True):
-    """A ticket: who asked; for a submit, the queue of each task."""
+    """A ticket: who asked; for a submit, queue and handler of each task."""
 
     reply_to: Address
-    queues: tuple[str, ...] = ()
+    lines: tuple[tuple[str, str], ...] = ()
+    schedules: bool = False
 
 
 class _Claiming(Struct, frozen=True):
@@ -84,7 +89,8 @@ class QueueActor(NodeActor):
         health: Address,
         pool: Pool,
         watchers: Watchers,
-        rates: Rates,
+        leader: Address,
+        meter: Meter,
         open_doors: Callable[[], bool],
     ) -> None:
         super().__init__(on_death)
@@ -98,7 +104,8 @@ class QueueActor(NodeActor):
         self._health = health
         self._pool = pool
         self._watchers = watchers
-        self._rates = rates
+        self._leader = leader
+        self._meter = meter
         self._open_doors = open_doors
 
     def receivers(self) -> dict[type[Message], Callable[[Any], None]]:
@@ -108,6 +115,7 @@ class QueueActor(NodeActor):
             FindWork: self._find_work,
             OutcomesReady: self._outcomes_ready,
             CheckUnsettled: self._check_unsettled,
+            SendTally: self._send_tally,
             Written: self._written,
         }
 
@@ -128,11 +136,12 @@ class QueueActor(NodeActor):
             if admit.atomic
             else tuple(v.Submit(d, capacity) for d in admit.drafts)
         )
-        queues = tuple(draft.queue for draft in admit.drafts)
-        self._write(verbs, _Asked(admit.reply_to, queues))
+        lines = tuple((draft.queue, draft.handler) for draft in admit.drafts)
+        self._write(verbs, _Asked(admit.reply_to, lines))
 
     def _operate(self, operate: Operate) -> None:
-        self._write(operate.verbs, _Asked(operate.reply_to))
+        schedules = any(isinstance(verb, v.PutSchedule | v.DropSchedule) for verb in operate.verbs)
+        self._write(operate.verbs, _Asked(operate.reply_to, schedules=schedules))
 
     def _find_work(self, find: FindWork) -> None:
         claim = v.Claim(self._owner, find.request, find.groups)
@@ -165,7 +174,6 @@ class QueueActor(NodeActor):
             self._pool.unsettled[run.key] = (event, now)
             verbs.append(event)
             keys.append(run.key)
-            self._rates.finished(run.task.queue)
             if isinstance(event, ev.Fail | ev.Snooze | ev.Release):
                 waits.append(0 if isinstance(event, ev.Release) else event.delay)
         for run in self._pool.notes():
@@ -182,6 +190,12 @@ class QueueActor(NodeActor):
     def _check_unsettled(self, _: CheckUnsettled) -> None:
         self._take_in(self._pool.endings())  # what ended while nobody could be told
         self._send_again(CONFIRM_WITHIN)
+
+    def _send_tally(self, _: SendTally) -> None:
+        counts = self._meter.take()
+        if counts:
+            tally = v.Tally(minute(self._clock.now()), counts)
+            self._storage.tell(Write(verbs=(tally,), reply_to=self._address, ticket=tally))
 
     def _send_again(self, after: int) -> None:
         """Send again what was sent `after` microseconds ago or earlier and is not confirmed."""
@@ -234,14 +248,19 @@ class QueueActor(NodeActor):
             ticket.reply_to.tell(WorkFound(request=ticket.request, claimed=found))
         elif isinstance(ticket, _Asked):
             self._asked(ticket, written)
+        elif isinstance(ticket, v.Tally) and isinstance(written.results[0], StoreError):
+            self._meter.give_back(ticket.counts)
 
     def _settled(self, ticket: _Settling, written: Written) -> None:
         finished = []
         for key, answer in zip(ticket.keys, written.results, strict=True):
             if key is None or not isinstance(answer, v.Answer):
                 continue  # not done: it stays unsettled and is sent again
+            run, sent = self._pool.run(key), self._pool.unsettled.get(key)
             if answer.code not in (ev.Code.OK, ev.Code.DUP):
                 log.info("the outcome of task %s (fence %d) came too late: %s", *key, answer.code)
+            elif run is not None and sent is not None:
+                self._meter.ended(run, sent[0], answer.status)
             if answer.status in TERMINAL:
                 finished.append(key[0])
             self._pool.settle(key)
@@ -252,10 +271,12 @@ class QueueActor(NodeActor):
             one for result in written.results for one in (result if isinstance(result, tuple) else (result,))
         )
         ticket.reply_to.tell(Replied(results=results))
-        for queue, result in zip(ticket.queues, results, strict=False):
+        for line, result in zip(ticket.lines, results, strict=False):
             if isinstance(result, v.Submitted) and result.code is ev.Code.OK:
-                self._rates.submitted(queue)
-        if not ticket.queues:
+                self._meter.submitted(*line)
+        if ticket.schedules:
+            self._leader.tell(SchedulesChanged())
+        if not ticket.lines:
             tasks = [r.task for r in results if isinstance(r, v.Answer) and r.task is not None]
             self._watchers.finished([task.id for task in tasks if task.status in TERMINAL])
             self._health.tell(OrdersFiled())

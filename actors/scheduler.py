@@ -221,6 +221,9 @@ class SchedulerActor(NodeActor):
 
     def _arrived(self, claimed: Claimed) -> list[Run]:
         runs = [Run(task, self._handlers[task.handler]) for tasks in claimed.tasks for task in tasks]
+        now = self._clock.monotonic()
+        for run in runs:
+            run.arrived = now
         return [run for run in runs if self._pool.add(run)]
 
     def _hand_out(self, claimed: Claimed) -> int:

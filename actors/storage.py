@@ -13,8 +13,24 @@ from queue import Empty
 from typing import Any
 
 from actors.base import NodeActor, OnDeath
-from actors.messages import Address, HeldSeen, LookAtHeld, LookAtMembers, MembersSeen, Message, Write, Written
+from actors.messages import (
+    Address,
+    CountsSeen,
+    HeldSeen,
+    LookAtCounts,
+    LookAtHeld,
+    LookAtMembers,
+    LookAtSchedules,
+    LookAtTasks,
+    MembersSeen,
+    Message,
+    SchedulesSeen,
+    TasksSeen,
+    Write,
+    Written,
+)
 from storage.store import Result, Store, Verb
+from taskqueue.core.clock import Clock
 from taskqueue.core.errors import StoreBroken, StoreError
 
 log = logging.getLogger("taskqueue.storage")
@@ -26,23 +42,43 @@ MOST_VERBS = 2_000
 class StorageActor(NodeActor):
     """See the module."""
 
-    def __init__(self, on_death: OnDeath, *, store: Store, on_broken: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        on_death: OnDeath,
+        *,
+        store: Store,
+        clock: Clock,
+        on_broken: Callable[[str], None],
+        on_written: Callable[[Verb, int, int], None],
+    ) -> None:
         super().__init__(on_death)
         self._store = store
+        self._clock = clock
         self._on_broken = on_broken
+        self._on_written = on_written
 
     def receivers(self) -> dict[type[Message], Callable[[Any], None]]:
-        return {Write: self._write, LookAtMembers: self._look_at_members, LookAtHeld: self._look_at_held}
+        return {
+            Write: self._write,
+            LookAtMembers: self._look_at_members,
+            LookAtHeld: self._look_at_held,
+            LookAtSchedules: self._look_at_schedules,
+            LookAtTasks: self._look_at_tasks,
+            LookAtCounts: self._look_at_counts,
+        }
 
     def _write(self, first: Write) -> None:
         writes = [first, *self._waiting(len(first.verbs))]
         verbs: list[Verb] = [verb for write in writes for verb in write.verbs]
         results: list[Result | StoreError]
+        began = self._clock.monotonic()
         try:
             results = self._store.execute(verbs)
         except StoreBroken as error:
             results = [error] * len(verbs)
             self._on_broken(str(error))
+        if verbs:
+            self._on_written(verbs[0], len(verbs), self._clock.monotonic() - began)
         start = 0
         for write in writes:
             end = start + len(write.verbs)
@@ -71,6 +107,21 @@ class StorageActor(NodeActor):
 
     def _look_at_held(self, look: LookAtHeld) -> None:
         self._look(look.reply_to, lambda: HeldSeen(held=tuple(self._store.held(look.owner))))
+
+    def _look_at_schedules(self, look: LookAtSchedules) -> None:
+        self._look(look.reply_to, lambda: self._schedules(look.revision))
+
+    def _schedules(self, known: int | None) -> SchedulesSeen:
+        revision = self._store.revision()
+        schedules = None if revision == known else tuple(self._store.schedules())
+        return SchedulesSeen(revision=revision, schedules=schedules)
+
+    def _look_at_tasks(self, look: LookAtTasks) -> None:
+        tasks = (self._store.get(task_id) for task_id in look.ids)
+        self._look(look.reply_to, lambda: TasksSeen(tasks=tuple(task for task in tasks if task is not None)))
+
+    def _look_at_counts(self, look: LookAtCounts) -> None:
+        self._look(look.reply_to, lambda: CountsSeen(counts=self._store.counts()))
 
     def _look(self, reply_to: Address, read: Callable[[], Message]) -> None:
         try:

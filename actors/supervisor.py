@@ -51,7 +51,9 @@ class StopAsked(Struct, frozen=True):
 class Supervisor:
     """Owns the handles and how each actor is made."""
 
-    def __init__(self, clock: Clock, *, restarts: bool = True) -> None:
+    def __init__(
+        self, clock: Clock, *, restarts: bool = True, on_restart: Callable[[str], None] = lambda _: None
+    ) -> None:
         self._clock = clock
         self._restarts = restarts
         self._factories: dict[str, Factory] = {}
@@ -59,7 +61,7 @@ class Supervisor:
         self._recent: deque[int] = deque(maxlen=BUDGET)
         self._events: SimpleQueue[Died | Stuck | StopAsked] = SimpleQueue()
         self.handles: dict[str, Handle] = {}
-        self.restarted: dict[str, int] = {}
+        self._on_restart = on_restart
 
     def handle(self, name: str) -> Handle:
         """The address of the actor `name`, which need not exist yet."""
@@ -127,7 +129,7 @@ class Supervisor:
                 True, f"actor {event.name} died, the {BUDGET + 1}th death within a minute: {event.error!r}"
             )
         self._recent.append(now)
-        self.restarted[event.name] = self.restarted.get(event.name, 0) + 1
+        self._on_restart(event.name)
         log.error("actor %s died and is restarted: %r", event.name, event.error)
         self._make(event.name)
         return None

@@ -5,19 +5,23 @@ State: none of its own; it reads the store, the board and the handles.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 
 from msgspec.structs import replace
 
 from actors.board import Board
 from actors.handle import Handle
+from actors.metrics import Metrics
+from actors.pool import Pool
+from actors.statistics import RECENT, statistics
 from actors.watchers import Rates
 from cluster.coordinator import Coordinator
 from cluster.members import Liveness
 from storage.store import Store
-from taskqueue.core.clock import Clock
+from taskqueue.core.clock import MINUTE, Clock
 from taskqueue.core.config import Config
+from taskqueue.core.tally import minute
 from taskqueue.core.task import WAITING, Status
 from taskqueue.core.views import (
     ClusterStatus,
@@ -27,6 +31,7 @@ from taskqueue.core.views import (
     NodeView,
     QueueStats,
     QueueView,
+    Stats,
 )
 
 
@@ -44,7 +49,8 @@ class Views:
         board: Board,
         rates: Rates,
         handles: Mapping[str, Handle],
-        running: Callable[[], int],
+        metrics: Metrics,
+        pool: Pool,
     ) -> None:
         self._owner = owner
         self._config = config
@@ -53,8 +59,9 @@ class Views:
         self._coordinator = coordinator
         self._board = board
         self._rates = rates
+        self._metrics = metrics
         self._handles = handles
-        self._running = running
+        self._pool = pool
         self._version = version("taskqueue")
 
     def members(self) -> list[Member]:
@@ -113,7 +120,7 @@ class Views:
         views = []
         for member in self.members():
             if member.owner == self._owner and snapshot is not None:
-                member = replace(member, beat_at=max(member.beat_at, snapshot.at), running=self._running())  # noqa: PLW2901 - the same member, with what only this node knows
+                member = replace(member, beat_at=max(member.beat_at, snapshot.at), running=len(self._pool.started))  # noqa: PLW2901 - the same member, with what only this node knows
             views.append(NodeView(member=member, status=self._status(member), leader=member.owner == leader))
         return views
 
@@ -141,6 +148,35 @@ class Views:
             return Liveness.DEAD
         seen = self._board.liveness(member.owner, self._clock.monotonic())
         return "draining" if member.draining and seen is not Liveness.DEAD else seen
+
+    def stats(self, minutes: int) -> Stats:
+        """Rates and percentiles of all nodes, and a point for each of the last minutes."""
+        now = self._clock.now()
+        since = minute(now) - (max(minutes, RECENT) - 1) * MINUTE
+        return statistics(self._store.tallies(since), minutes, now)
+
+    def metrics(self) -> bytes:
+        """This node's metrics, in Prometheus' text format 0.0.4."""
+        metrics = self._metrics
+        live = self.live()
+        metrics.declare(
+            (one.name for member in live for one in member.handlers),
+            (name for member in live for name in member.queues if name != "*"),
+        )
+        metrics.look(self.queues(), self._clock.now())
+        metrics.in_flight.set(sum(self._pool.busy(kind) for kind in self._pool.channels))
+        metrics.leader.set(self._store.term().owner == self._owner)
+        for name, handle in self._handles.items():
+            metrics.inbox.labels(name).set(handle.waiting)
+        return metrics.text()
+
+    def answered(self, route: str, status: int) -> None:
+        """The API answered; `route` is a template of its table."""
+        self._metrics.answered(route, status)
+
+    def scheduled(self) -> frozenset[str]:
+        """The schedules that stand in the code of live nodes."""
+        return frozenset(one.name for member in self.live() for one in member.handlers if one.scheduled)
 
     def alive(self) -> Health:
         """Every actor lives."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from taskqueue.core.events import Update
+from taskqueue.core.schedule import ScheduleView, Spec
 from taskqueue.core.submission import Submission
 from taskqueue.core.task import Task
 from taskqueue.core.views import (
@@ -18,12 +19,44 @@ from taskqueue.core.views import (
     Page,
     QueueStats,
     Receipt,
+    Stats,
 )
+
+
+class Schedules(Protocol):
+    """Schedules, as the API steers them. All but `all` raise NotFound for an id that there is not."""
+
+    def all(self) -> list[ScheduleView]:
+        """Every schedule, by id."""
+
+    def one(self, schedule_id: str) -> ScheduleView: ...
+
+    def create(self, schedule_id: str | None, spec: Spec, paused: bool) -> ScheduleView:
+        """Raises Conflict where the id exists, InvalidInput for a payload that its handler refuses."""
+
+    def put(self, schedule_id: str, spec: Spec, paused: bool) -> tuple[ScheduleView, bool]:
+        """Create or replace; whether it is new. Raises Conflict for a schedule that stands in code."""
+
+    def delete(self, schedule_id: str) -> None:
+        """Raises Conflict for a schedule that stands in code."""
+
+    def pause(self, schedule_id: str) -> ScheduleView: ...
+
+    def resume(self, schedule_id: str) -> ScheduleView: ...
+
+    def trigger(self, schedule_id: str) -> Task:
+        """Submit its task now, beside its due times."""
+
+    def preview(self, schedule_id: str, count: int) -> list[int]:
+        """The next due times."""
 
 
 class Gateway(Protocol):
     """A node, as the API sees it. Every method may be called by any thread, blocks for a bounded time, and raises
     `Unavailable` where the node's actors or its store do not answer in that time."""
+
+    @property
+    def schedules(self) -> Schedules: ...
 
     def submit(self, submissions: Sequence[Submission], *, atomic: bool = False) -> list[Receipt]:
         """Store tasks; one receipt each, in order. What is wrong with one is in its receipt (`InvalidInput` with paths
@@ -78,6 +111,15 @@ class Gateway(Protocol):
 
     def drain(self, node: str, on: bool) -> None:
         """Raises NotFound where no live node has that name."""
+
+    def stats(self, minutes: int) -> Stats:
+        """Rates and percentiles of all nodes, and a point for each of the last minutes."""
+
+    def metrics(self) -> bytes:
+        """This node's metrics, in Prometheus' text format 0.0.4."""
+
+    def answered(self, route: str, status: int) -> None:
+        """Count an answer; `route` is the template of its path in the table of routes."""
 
     def alive(self) -> Health:
         """Is this process worth keeping?"""

@@ -12,19 +12,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from types import FunctionType
-from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
 import msgspec
 
 from taskqueue.binding import Binding
 from taskqueue.context import Span
 from taskqueue.core.config import Backoff
-from taskqueue.core.errors import ConfigError
+from taskqueue.core.errors import ConfigError, InvalidInput
 from taskqueue.core.fields import read_bool, read_priority, read_retries, read_timeout
 from taskqueue.core.kinds import integer
 from taskqueue.core.names import read_name
 from taskqueue.core.options import backoff as backoff_kind
 from taskqueue.core.views import Declaration
+
+if TYPE_CHECKING:
+    from taskqueue.core.schedule import Spec  # at run time only where a schedule is declared: it costs an import
 
 P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)
@@ -43,6 +46,7 @@ class Handler:
         max_running: how many of it a node runs at a time.
         schema: JSON Schema of its payload.
         place: where it is written, `file:line`.
+        schedule: the schedule that stands beside it, if one does.
     """
 
     name: str
@@ -57,6 +61,7 @@ class Handler:
     max_running: int | None
     binding: Binding
     place: str
+    schedule: Spec | None = None
 
     @property
     def takes_ctx(self) -> bool:
@@ -81,6 +86,7 @@ class Handler:
             timeout=self.timeout,
             retries=self.retries,
             keep_result=self.keep_result,
+            scheduled=self.schedule is not None,
             schema=self.schema,
         )
 
@@ -124,6 +130,9 @@ def task(
     max_running: int | None = None,
     every: Span | None = None,
     cron: str | None = None,
+    timezone: str | None = None,
+    misfire: str | None = None,
+    overlap: str | None = None,
     memory: int | str | None = None,
     cpu: int | None = None,
     files: int | None = None,
@@ -144,7 +153,9 @@ def task(name: Any = None, **options: Any) -> Any:
         backoff: `{"base": "1s", "factor": 2, "max": "10m", "jitter": 0.2}`, or parts of it.
         isolation: `thread`; `async` is implied by `async def`. `process` is not available in this version.
         max_running: how many of it a node runs at a time.
-        every, cron, memory, cpu, files: not available in this version.
+        every, cron, timezone, misfire, overlap: a schedule of the handler's name, whose tasks have the payload `{}` (or
+            `null`); see docs/schedules.md.
+        memory, cpu, files: not available in this version.
 
     Raises:
         ConfigError: something of this is wrong, or the function's parameters cannot be filled from JSON.
@@ -177,7 +188,8 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "backoff": lambda value: value if isinstance(value, Backoff) else backoff_kind().read(dict(value)),
     "max_running": integer(1, 10_000).read,
 }
-_UNBUILT = ("every", "cron", "memory", "cpu", "files")
+_UNBUILT = ("memory", "cpu", "files")
+_SCHEDULE = ("every", "cron", "timezone", "misfire", "overlap")
 
 
 def _declare(function: Any, name: str | None, options: Mapping[str, Any]) -> Handler:
@@ -192,25 +204,58 @@ def _declare(function: Any, name: str | None, options: Mapping[str, Any]) -> Han
         raise ConfigError(f"{where}: name: {error}") from None
     given = {key: value for key, value in options.items() if value is not None}
     isolation = _isolation(where, function, given.pop("isolation", None))
+    timing = {key: given.pop(key) for key in _SCHEDULE if key in given}
     values = dict.fromkeys(_READERS)
     for key, value in given.items():
         if key in _UNBUILT:
             raise ConfigError(f"{where}: {key}={value!r}: not available in this version")
         if key not in _READERS:
-            raise ConfigError(f"{where}: {key}: unknown option; there are: {', '.join((*_READERS, 'isolation'))}")
+            known = ", ".join((*_READERS, "isolation", *_SCHEDULE))
+            raise ConfigError(f"{where}: {key}: unknown option; there are: {known}")
         try:
             values[key] = _READERS[key](value)
         except (ValueError, TypeError) as error:
             raise ConfigError(f"{where}: {key}{getattr(error, 'path', '')}: {error}") from None
     code = function.__code__
+    binding = Binding(name, function)
     return Handler(
         name=name,
         function=function,
         isolation=isolation,
-        binding=Binding(name, function),
+        binding=binding,
+        schedule=_scheduled(where, name, binding, timing) if timing else None,
         place=f"{code.co_filename}:{code.co_firstlineno}",
         **values,
     )
+
+
+def _scheduled(where: str, name: str, binding: Binding, timing: dict[str, Any]) -> Spec:
+    """The schedule that stands beside a handler."""
+    from taskqueue.core.schedule import Owner, parse_schedule
+
+    payload = next((payload for payload in (b"{}", b"null") if _takes(binding, payload)), None)
+    if payload is None:
+        raise ConfigError(f"{where}: a schedule gives no payload, so every parameter needs a default")
+    every = timing.get("every")
+    if isinstance(every, timedelta):
+        timing = {**timing, "every": every.total_seconds()}
+    try:
+        body = msgspec.json.encode({"handler": name, "payload": msgspec.Raw(payload), **timing})
+        _, spec, _ = parse_schedule(body, max_payload=len(payload), anchor=0, owner=Owner.CODE)
+    except InvalidInput as error:
+        path, message = error.errors[0]
+        raise ConfigError(f"{where}: {path.removeprefix('$.')}: {message}") from None
+    except TypeError as error:
+        raise ConfigError(f"{where}: {', '.join(timing)}: {error}") from None
+    return spec
+
+
+def _takes(binding: Binding, payload: bytes) -> bool:
+    try:
+        binding.bind(payload)
+    except InvalidInput:
+        return False
+    return True
 
 
 def _isolation(where: str, function: FunctionType, wished: Any) -> str:

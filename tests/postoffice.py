@@ -13,6 +13,8 @@ from actors.board import Board
 from actors.health import HealthActor
 from actors.leader import LeaderActor
 from actors.messages import Address, Message, Wake, Write, Written
+from actors.meter import Meter
+from actors.metrics import Metrics
 from actors.pool import Channel, Ending, Pool, Run
 from actors.queue import QueueActor
 from actors.scheduler import SchedulerActor
@@ -122,7 +124,7 @@ class Desk:
         self.pool = Pool({"thread": Channel(self.workers), "async": Channel(self.loop)}, self.queue)
         self.ticker = SetTicker()
         self.watchers = Watchers()
-        self.rates = Rates(self.clock)
+        self.meter = Meter(Rates(self.clock), Metrics(handlers, self.config.queues))
         self.board = Board(self.config, self.clock.now(), self.clock.monotonic())
         self.coordinator = SoloCoordinator(OWNER)
         self.chance = 0.5
@@ -135,6 +137,7 @@ class Desk:
     def queue_actor(self, **addresses: Any) -> QueueActor:
         """A QueueActor; its own address, storage, scheduler and health may be others than the boxes."""
         boxes = {"address": self.queue, "storage": self.storage, "scheduler": self.scheduler, "health": self.health}
+        boxes["leader"] = self.leader
         return QueueActor(
             never,
             owner=OWNER,
@@ -143,7 +146,7 @@ class Desk:
             random=lambda: self.chance,
             pool=self.pool,
             watchers=self.watchers,
-            rates=self.rates,
+            meter=self.meter,
             open_doors=lambda: self.doors,
             **{**boxes, **addresses},
         )
@@ -172,6 +175,8 @@ class Desk:
             config=self.config,
             clock=self.clock,
             coordinator=self.coordinator,
+            ticker=self.ticker,
+            meter=self.meter,
             on_finished=self.finished.extend,
             registered=registered,
             **{**boxes, **addresses},

@@ -164,6 +164,46 @@ class ClusterStatus(Struct, frozen=True, kw_only=True):
     version: str
 
 
+class Span(Struct, frozen=True):
+    """Percentiles of a span, milliseconds."""
+
+    p50: float
+    p95: float
+    p99: float
+
+
+class HandlerStats(Struct, frozen=True, kw_only=True):
+    """A handler over the last minutes."""
+
+    handler: str
+    completed: int
+    failed: int
+    run: Span | None
+
+
+class Point(Struct, frozen=True, kw_only=True):
+    """One minute of the past: counts, how many waited at its end, and the 95th percentile of waiting, milliseconds."""
+
+    at: int
+    submitted: int
+    completed: int
+    failed: int
+    dead_lettered: int
+    pending: int | None
+    wait_p95: float | None
+
+
+class Stats(Struct, frozen=True, kw_only=True):
+    """Rates and percentiles over the last minutes, of all nodes, and their history."""
+
+    submitted_per_second: float
+    finished_per_second: float
+    wait: Span | None
+    run: Span | None
+    handlers: tuple[HandlerStats, ...]
+    series: tuple[Point, ...]
+
+
 class Health(Struct, frozen=True):
     """`ok`, and one line for each thing that is not."""
 

@@ -9,7 +9,9 @@ import pytest
 from actors.leader import PERIODS, LeaderActor
 from actors.messages import (
     KeepHouse,
+    LookAtCounts,
     LookAtMembers,
+    LookAtSchedules,
     MembersSeen,
     Registered,
     StepDown,
@@ -145,6 +147,8 @@ def test_each_duty_has_its_period(desk: Desk, leader: LeaderActor) -> None:
         for duty in done(desk, leader):
             counts[duty] += 1
         counts["members"] += len(desk.storage.all(LookAtMembers))
+        counts["schedules"] += len(desk.storage.all(LookAtSchedules))
+        counts["count"] += len(desk.storage.all(LookAtCounts))
     assert counts == {duty: MINUTE // period for duty, period in PERIODS.items()}
 
 

@@ -55,7 +55,9 @@ def broken() -> list[str]:
 
 @pytest.fixture
 def storage(store: CountedStore, broken: list[str]) -> StorageActor:
-    return StorageActor(never, store=store, on_broken=broken.append)
+    return StorageActor(
+        never, store=store, clock=ManualClock(), on_broken=broken.append, on_written=lambda *_: None
+    )
 
 
 def waits(storage: StorageActor, *messages: Any) -> None:

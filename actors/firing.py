@@ -1,0 +1,102 @@
+"""LeaderActor's hand for schedules: keeps the timetable as the store has it, sends the ticks of what is due, and sets
+the alarm for what is due next.
+
+State: the timetable and the alarm. Nothing of it is lost with the actor: the cursor of each schedule is the store's.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from actors.messages import Address, FireDue, LookAtSchedules, SchedulesSeen, Wake, Write
+from actors.ticker import Ticker
+from actors.timetable import Timetable
+from storage import verbs as v
+from storage.store import Result
+from taskqueue.core.clock import MILLISECOND, SECOND, Clock
+from taskqueue.core.config import Config
+from taskqueue.core.errors import StoreError
+from taskqueue.core.events import Code
+from taskqueue.core.views import Declaration, Member
+
+log = logging.getLogger("taskqueue.schedules")
+
+LONGEST_ALARM = 1 * SECOND
+"""A look at the clock at least so often, since wall time may jump."""
+
+
+class Firing:
+    """See the module."""
+
+    def __init__(
+        self,
+        *,
+        owner: str,
+        config: Config,
+        clock: Clock,
+        ticker: Ticker,
+        address: Address,
+        storage: Address,
+        scheduler: Address,
+    ) -> None:
+        self._owner = owner
+        self._clock = clock
+        self._ticker = ticker
+        self._address = address
+        self._storage = storage
+        self._scheduler = scheduler
+        self._timetable = Timetable(config)
+        self._alarm = 0
+
+    def look(self) -> None:
+        """Ask whether schedules have changed."""
+        self._storage.tell(LookAtSchedules(revision=self._timetable.revision, reply_to=self._address))
+
+    def seen(self, seen: SchedulesSeen) -> None:
+        """The store's answer to `look`."""
+        if seen.schedules is not None:
+            self._timetable.load(seen.schedules, seen.revision, self._clock.now())
+
+    def declare(self, members: tuple[Member, ...]) -> None:
+        """Who lives now, and what they declare."""
+        live = (member for member in members if not (member.fenced or member.left))
+        declared: dict[str, Declaration] = {}
+        for one in (one for member in live for one in member.handlers):
+            known = declared.get(one.name)
+            if known is None or (one.scheduled and not known.scheduled):
+                declared[one.name] = one
+        self._timetable.declare(declared, self._clock.now())
+
+    def forget(self) -> None:
+        """This node leads no more: another goes on from the store's cursors."""
+        self._timetable.revision = None
+
+    def fire(self, epoch: int) -> None:
+        """Send the ticks of what is due, and set the alarm for the next."""
+        now = self._clock.now()
+        for tick in self._timetable.ticks(self._owner, epoch, now):
+            self._storage.tell(Write(verbs=(tick,), reply_to=self._address, ticket=tick))
+        due = self._timetable.next()
+        if due is None:
+            return
+        delay = max(0, due - now) + MILLISECOND
+        moment = self._clock.monotonic() + delay
+        if delay <= LONGEST_ALARM and not (self._clock.monotonic() < self._alarm <= moment):
+            self._alarm = moment
+            self._ticker.after(delay, self._address, FireDue())
+
+    def written(self, tick: v.Tick, result: Result | StoreError) -> Code | None:
+        """The store's answer to a tick; the code, None where it was not done."""
+        now = self._clock.now()
+        if not isinstance(result, v.Answer):
+            log.warning("a tick of schedule %s was not done: %s", tick.schedule, result)
+            self._timetable.settled(tick, False, now)
+            return None
+        if result.code is Code.OK:
+            self._timetable.settled(tick, True, now)
+            if tick.drafts:
+                self._scheduler.tell(Wake())
+        elif result.code is not Code.DEPOSED:
+            self._timetable.revision = None  # the schedule is another by now: read it anew
+            self.look()
+        return result.code
