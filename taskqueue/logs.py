@@ -42,6 +42,22 @@ def setup(level: str, format: str, node: str, stream: TextIO | None = None) -> N
 
 
 class _Handler(logging.StreamHandler[TextIO]):
+    """Takes its lock by `with` alone: a time-out that is thrown into a handler's thread while it logs lands between two
+    calls of `acquire(); try:` sooner or later, and then nobody could log any more.
+    """
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        passed = self.filter(record)
+        if passed and self.lock is not None:
+            with self.lock:
+                self.emit(record)
+        return bool(passed)
+
+    def flush(self) -> None:
+        if self.lock is not None:
+            with self.lock:
+                self.stream.flush()
+
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's signature
         """Nobody reads stdout any more, and there is no other place to say so."""
 

@@ -7,10 +7,12 @@ import itertools
 import logging
 import math
 import random
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
+from io import StringIO
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -22,7 +24,7 @@ from actors.runners import MESSAGE_LIMIT, Desk, LoopRunner, Runner, ThreadRunner
 from actors.scheduler import SchedulerActor
 from actors.supervisor import Supervisor
 from actors.worker import WorkerActor
-from taskqueue import Discard, Retry, Snooze, TaskContext, task
+from taskqueue import Discard, Retry, Snooze, TaskContext, logs, task
 from taskqueue.context import TimedOut
 from taskqueue.core.clock import MILLISECOND, MINUTE, SECOND, SystemClock
 from taskqueue.core.config import GRACE_AFTER_TIMEOUT, Config
@@ -303,7 +305,8 @@ class Crew:
 
     def __init__(self, workers: int = 1, handlers: dict[str, Handler] | None = None) -> None:
         clock = SystemClock()
-        self.supervisor = Supervisor(clock)
+        self.restarted: list[str] = []
+        self.supervisor = Supervisor(clock, on_restart=self.restarted.append)
         names = [f"worker-{n}" for n in range(1, workers + 1)]
         self.channel = Channel({name: self.supervisor.handle(name) for name in names})
         self.pool = Pool({"thread": self.channel}, Box())
@@ -517,13 +520,57 @@ def test_time_outs_never_leave_the_handler() -> None:
             thread.join()
         logging.getLogger("taskqueue.handlers").setLevel(logging.NOTSET)
     assert crew.supervisor.handle("worker-1").ref is worker
-    assert crew.supervisor.restarted == {}
+    assert crew.restarted == []
     kinds = {"timeout" if is_timeout(run.ending, "30") else type(run.ending).__name__ for run in runs if run.ending}
     assert kinds == {"timeout", "Returned", "Raised"}
     assert all(run.interrupt is None for run in runs)
     assert crew.pool.endings() == runs
     assert crew.watch(crew.begin(sound, "last")) == Returned(b'"sound"')
     crew.close()
+
+
+def test_a_time_out_that_lands_while_a_handler_logs_does_not_take_the_log_with_it() -> None:
+    """600 of them. The log's lock is everybody's: an actor that waits for it for ever is as bad as dead."""
+    bench = Bench()
+    handler = logs._Handler(StringIO())
+    logger = logging.getLogger("tests.chatty")
+    logger.propagate = False
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    begun = threading.Semaphore(0)
+
+    @task("chatty")
+    def chatty() -> None:
+        begun.release()
+        while True:
+            logger.info("still here")
+
+    runs = [run_of(f"t{n}", handlers_of(chatty), handler="chatty", payload=b"{}") for n in range(600)]
+
+    def work() -> None:
+        for run in runs:
+            bench.pool.add(run)
+            bench.runner.run(run, "worker-1")
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(0.0001)
+    worker = threading.Thread(target=work, daemon=True)  # should it never end, the tests do
+    worker.start()
+    try:
+        for run in runs:
+            assert begun.acquire(timeout=WITHIN)
+            assert run.interrupt is not None
+            run.timed_out = True
+            run.interrupt()
+        worker.join(WITHIN)
+        assert not worker.is_alive()
+        assert handler.lock is not None
+        assert handler.lock.acquire(timeout=1)
+        handler.lock.release()
+    finally:
+        sys.setswitchinterval(interval)
+        logger.removeHandler(handler)
+    assert all(is_timeout(ended(run), "30") for run in runs)
 
 
 # -- the loop ----------------------------------------------------------------------------------------------------------
