@@ -5,17 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from actors.leader import PERIODS, LeaderActor
 from actors.messages import (
+    CountsSeen,
     KeepHouse,
     LookAtCounts,
     LookAtMembers,
     LookAtSchedules,
+    LookAtTasks,
     MembersSeen,
     Registered,
+    SchedulesChanged,
     StepDown,
     SteppedDown,
+    TasksSeen,
     Wake,
     Work,
     Write,
@@ -28,10 +33,11 @@ from taskqueue.core.clock import HOUR, MINUTE, SECOND
 from taskqueue.core.config import Config, Retain, Retention
 from taskqueue.core.errors import StoreError
 from taskqueue.core.events import Code
-from taskqueue.core.task import Status
+from taskqueue.core.tally import minute
+from taskqueue.core.task import Cause, Status, TaskError
 from taskqueue.core.views import Member
 from tests.factories import draft
-from tests.postoffice import OWNER, Desk, registration, wakes
+from tests.postoffice import OWNER, Desk, claimed, registration, wakes
 
 TERM = v.Term(OWNER, 1, 1)
 LOST_AFTER = 10 * SECOND
@@ -49,7 +55,7 @@ def leader(desk: Desk) -> LeaderActor:
     leader.on_receive(KeepHouse())
     desk.written(leader.on_receive, v.Elected(Code.OK, TERM))
     done(desk, leader)
-    desk.storage.all(LookAtMembers)
+    desk.storage.mail.clear()
     return leader
 
 
@@ -203,7 +209,7 @@ def test_a_duty_that_the_store_could_not_do_waits_for_its_next_turn(desk: Desk, 
     leader.on_receive(KeepHouse())
     done(desk, leader, expire=StoreError("no"))
     leader.on_receive(KeepHouse())
-    assert desk.storage.mail == []
+    assert desk.storage.all(Write) == []
     desk.clock.advance(SECOND)
     leader.on_receive(KeepHouse())
     assert "expire" in done(desk, leader)
@@ -222,7 +228,7 @@ def test_the_fenced_are_emptied_once_each_in_bites(desk: Desk, leader: LeaderAct
     assert wakes(desk.scheduler.mail) == 2
     assert desk.finished == ["poison"]
     leader.on_receive(seen)
-    assert desk.storage.mail == []
+    assert desk.storage.all(Write) == []
 
 
 def test_a_reap_whose_answer_was_lost_is_done_again(desk: Desk, leader: LeaderActor) -> None:
@@ -303,7 +309,7 @@ def test_on_a_real_store_the_dead_are_emptied_and_the_term_grows(desk: Desk) -> 
             if isinstance(message, Write):
                 results = tuple(store.execute(message.verbs))
                 leader.on_receive(Written(results=results, ticket=message.ticket))
-            else:
+            elif isinstance(message, LookAtMembers):
                 leader.on_receive(MembersSeen(members=tuple(store.members())))
     assert store.term() == v.Term(OWNER, 2, 1)
     assert store.held("old") == []
@@ -316,6 +322,27 @@ def test_on_a_real_store_the_dead_are_emptied_and_the_term_grows(desk: Desk) -> 
 def test_an_unknown_message_is_a_bug(desk: Desk) -> None:
     with pytest.raises(TypeError, match="LeaderActor does not know the message Work"):
         desk.leader_actor().on_receive(Work())
+
+
+def test_what_it_gave_up_is_counted_by_cause(desk: Desk, leader: LeaderActor) -> None:
+    leader.on_receive(MembersSeen(members=(member("dead", fenced=True),)))
+    done(desk, leader, **{"reap dead": v.Moved(Code.OK, 2, ("poison",))})
+    look = desk.storage.one(LookAtTasks)
+    assert (look.ids, look.reply_to) == (("poison",), desk.leader)
+    error = TaskError("NodeDied", "it died", Cause.CRASH)
+    given_up = replace(claimed("poison"), status=Status.DEAD_LETTERED, error=error)
+    leader.on_receive(TasksSeen(tasks=(given_up, claimed("replayed meanwhile"))))
+    assert desk.meter.take() == {"dead": 1}
+
+
+def test_what_waits_is_noted_for_the_charts(desk: Desk, leader: LeaderActor) -> None:
+    leader.on_receive(CountsSeen(counts={Status.PENDING: 3, Status.FAILED: 2, Status.COMPLETED: 9}))
+    assert done(desk, leader) == {"tally": v.Tally(minute(desk.clock.now()), {}, {"pending": 5})}
+
+
+def test_a_hint_that_schedules_have_changed_is_followed_at_once(desk: Desk, leader: LeaderActor) -> None:
+    leader.on_receive(SchedulesChanged())
+    desk.storage.one(LookAtSchedules)
 
 
 def test_it_does_not_wake_for_nothing(desk: Desk, leader: LeaderActor) -> None:

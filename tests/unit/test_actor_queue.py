@@ -16,6 +16,8 @@ from actors.messages import (
     OutcomesReady,
     Replied,
     RunsEnded,
+    SchedulesChanged,
+    SendTally,
     Wake,
     WorkFound,
     Write,
@@ -30,6 +32,7 @@ from taskqueue.core.clock import MINUTE, SECOND
 from taskqueue.core.config import Backoff, Config
 from taskqueue.core.errors import StoreBroken, StoreError, StoreFull
 from taskqueue.core.events import Code
+from taskqueue.core.tally import minute
 from taskqueue.core.task import Cause, Status
 from tests.factories import draft
 from tests.postoffice import OWNER, Desk, claimed
@@ -66,7 +69,7 @@ def test_a_submit_is_written_with_the_size_of_the_queue_and_answered(desk: Desk,
     assert desk.reply.one(Replied).results == results
     desk.scheduler.one(Wake)
     desk.clock.advance(SECOND)
-    assert desk.rates.of("default") == (1.0, 0.0)
+    assert desk.meter.rates.of("default") == (1.0, 0.0)
 
 
 def test_an_atomic_batch_is_one_verb_and_its_answers_come_apart(desk: Desk, queue: QueueActor) -> None:
@@ -76,7 +79,7 @@ def test_an_atomic_batch_is_one_verb_and_its_answers_come_apart(desk: Desk, queu
     assert confirm(desk, queue, results).verbs == (v.SubmitAll(drafts, 10),)
     assert desk.reply.one(Replied).results == results
     desk.clock.advance(SECOND)
-    assert desk.rates.of("default") == (2.0, 0.0)
+    assert desk.meter.rates.of("default") == (2.0, 0.0)
 
 
 def test_behind_closed_doors_every_task_is_refused_and_nothing_is_written(desk: Desk, queue: QueueActor) -> None:
@@ -304,6 +307,27 @@ def test_a_run_that_ends_while_a_successor_begins_is_sent_once_and_as_it_ended(d
     queue.on_receive(CheckUnsettled())
     assert desk.storage.mail == []
     assert list(desk.pool.unsettled) == [run.key]
+
+
+def test_what_was_counted_goes_to_the_store_and_comes_back_where_it_could_not(desk: Desk, queue: QueueActor) -> None:
+    queue.on_receive(SendTally())
+    assert desk.storage.mail == []
+    desk.meter.submitted("default", "echo")
+    queue.on_receive(SendTally())
+    tally = v.Tally(minute(desk.clock.now()), {"submitted": 1})
+    assert confirm(desk, queue, StoreFull("no room")).verbs == (tally,)
+    desk.meter.submitted("default", "echo")
+    queue.on_receive(SendTally())
+    assert confirm(desk, queue, v.Answer(Code.OK)).verbs == (v.Tally(tally.minute, {"submitted": 2}),)
+    queue.on_receive(SendTally())
+    assert desk.storage.mail == []
+
+
+@pytest.mark.parametrize(("verb", "hints"), [(v.DropSchedule("s"), 1), (v.Pause("q"), 0)])
+def test_the_leader_hears_of_changed_schedules(desk: Desk, queue: QueueActor, verb: Any, hints: int) -> None:
+    queue.on_receive(Operate(verbs=(verb,), reply_to=desk.reply))
+    confirm(desk, queue, v.Answer(Code.OK))
+    assert len(desk.leader.all(SchedulesChanged)) == hints
 
 
 def test_the_store_sees_one_completion_where_an_answer_was_lost(desk: Desk) -> None:
