@@ -1,24 +1,28 @@
 """How the SQLite backend hands out tasks: the verb `claim`.
 
-State: none of its own. The heads of the open lanes are merged by rank; a lane's next tasks are read in pieces that
-double.
+State: none of its own. Lanes are merged by rank, however many there are: each is read when its turn may have come (see
+`sqlite_turns`), and then in pieces that double.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from heapq import merge
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from heapq import heappop, heappush, heapreplace
 from itertools import islice
 from zlib import crc32
 
 from storage import verbs as v
 from storage.sqlite_events import change
-from storage.sqlite_lanes import Lane
 from storage.sqlite_rows import READY, RUNNING, SOLO, Stored, numbers, stored
+from storage.sqlite_turns import Lane, Turns
 from storage.sqlite_tx import Tx
 from taskqueue.core.events import Code, Corrupt, Expire, Taken
 from taskqueue.core.states import apply
 from taskqueue.core.task import Task, rank
+
+Head = tuple[int, str, int, int]
+"""A task's rank and id, its number, its lane."""
 
 GIVEN_UP_PER_CLAIM = 1_000
 """How many tasks that are over or damaged one group of a claim clears away at most."""
@@ -41,7 +45,7 @@ def claim(tx: Tx, verb: v.Claim) -> v.Claimed:
             promote(tx, v.PROMOTED_PER_CLAIM)
             tasks = tuple(_take(tx, group, verb, node) for group in verb.groups)
     due = tx.one("claim.due")
-    since = [tx.one("claim.since", lane.id) for group in verb.groups for lane in tx.lanes.open(SOLO, group)]
+    since = [tx.one("claim.since", lane) for group in verb.groups for lane in tx.lanes.turns(SOLO, group)]
     solo_since = min((row[0] for row in since if row), default=None)
     return v.Claimed(Code.OK, tasks, None if due is None else due[0], solo_since)
 
@@ -59,21 +63,21 @@ def promote(tx: Tx, limit: int) -> int:
 def _take(tx: Tx, group: v.Group, verb: v.Claim, node: str) -> tuple[Task, ...]:
     """Up to `group.n` tasks of its lanes, lowest rank first. What is over or damaged is given up on the way."""
     place = SOLO if group.solo else READY
-    lanes = tx.lanes.open(place, group)
-    line = merge(*(_walk(tx, lane, place, 1 + group.n // len(lanes)) for lane in lanes))
+    turns = tx.lanes.turns(place, group)
     good: list[Stored] = []
     given_up = 0
-    while given_up < GIVEN_UP_PER_CLAIM and (heads := list(islice(line, group.n - len(good)))):
-        for head in tx.tasks(seq for _, _, seq in heads):
-            task = head.task
-            if task.expires_at is not None and task.expires_at <= tx.now:
-                change(tx, head, Expire(id=task.id))
-                given_up += 1
-            elif crc32(task.payload) != task.checksum:
-                change(tx, head, Corrupt(id=task.id))
-                given_up += 1
-            else:
-                good.append(head)
+    with closing(_line(tx, turns, place, 1 + group.n // (1 + len(turns)))) as line:
+        while given_up < GIVEN_UP_PER_CLAIM and (heads := list(islice(line, group.n - len(good)))):
+            for head in tx.tasks(seq for _, _, seq, _ in heads):
+                task = head.task
+                if task.expires_at is not None and task.expires_at <= tx.now:
+                    change(tx, head, Expire(id=task.id))
+                    given_up += 1
+                elif crc32(task.payload) != task.checksum:
+                    change(tx, head, Corrupt(id=task.id))
+                    given_up += 1
+                else:
+                    good.append(head)
     tx.run("claim.take", numbers(head.seq for head in good), verb.owner, node, verb.request, tx.now)
     taken = []
     for head in good:
@@ -84,12 +88,39 @@ def _take(tx: Tx, group: v.Group, verb: v.Claim, node: str) -> tuple[Task, ...]:
     return tuple(taken)
 
 
-def _walk(tx: Tx, lane: Lane, place: str, chunk: int) -> Iterator[tuple[int, str, int]]:
-    """The tasks of a lane at `place`: (rank, id, number), lowest first."""
+def _line(tx: Tx, turns: Turns, place: str, chunk: int) -> Generator[Head]:
+    """The tasks of lanes at `place`, lowest rank first. Whoever goes on has to take away what it was given."""
+    heap: list[Head] = []
+    walks: dict[int, Iterator[Head]] = {}
+    try:
+        unread = turns.first()
+        while heap or unread is not None:
+            if unread is None or (heap and heap[0][0] < unread):
+                yield heap[0]
+                following = next(walks[heap[0][3]], None)
+                if following is None:
+                    heappop(heap)
+                else:
+                    heapreplace(heap, following)
+            else:
+                lane = turns.take()
+                walks[lane.id] = _walk(tx, lane, place, chunk)
+                following = next(walks[lane.id], None)
+                if following is not None:
+                    heappush(heap, following)
+                unread = turns.first()
+    finally:
+        for number in walks:
+            turns.put(tx.lanes.by_id[number])
+
+
+def _walk(tx: Tx, lane: Lane, place: str, chunk: int) -> Iterator[Head]:
+    """The tasks of a lane at `place`, lowest rank first, read in pieces that double."""
     after = (-(2**62), "")
     while rows := tx.all(f"claim.{place}", lane.id, *after, chunk):
         for eligible_at, task_id, seq in rows:
-            yield rank(lane.priority, eligible_at, tx.aging), task_id, seq
+            tx.lanes.heads[place][lane.id] = eligible_at  # those before it are taken by now
+            yield rank(lane.priority, eligible_at, tx.aging), task_id, seq, lane.id
         after = rows[-1][:2]
         chunk *= 2
 

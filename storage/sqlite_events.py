@@ -120,14 +120,14 @@ def change(tx: Tx, before: Stored, event: ev.Event) -> Task | None:
     """Let `event`, which is allowed, happen to a stored task; the task after it, None where it is gone."""
     seq, lane, place, task = before
     after = apply(task, event, tx.now)
-    tx.lanes.enter(lane, place, -1)
+    tx.lanes.enter(lane, place, by=-1)
     if after is None:
         tx.run("event.delete", seq)
         return None
     if after.priority != task.priority:
         lane = tx.lanes.find(after.queue, after.handler, after.priority).id
     place = place_of(after)
-    tx.lanes.enter(lane, place)
+    tx.lanes.enter(lane, place, after.eligible_at)
     tx.run(
         "event.put", seq, lane, place, text(after.tags), after.eligible_at, after.due_at, after.expires_at,
         after.retries_left, after.solo, after.attempt, after.crashes, after.generation, after.owner, after.op,

@@ -61,7 +61,7 @@ def prune_old(tx: Tx, verb: v.PruneOld) -> v.Moved:
         surplus = max(old, tx.lanes.total(place) - keep.count)
         more = more or surplus > room
         for task_id, lane in tx.all("keep.prune", place, max(0, min(surplus, room))):
-            tx.lanes.enter(lane, place, -1)
+            tx.lanes.enter(lane, place, by=-1)
             ids.append(task_id)
     tx.lanes.drop_empty()
     return v.Moved(Code.OK, len(ids), tuple(ids), more)

@@ -84,12 +84,12 @@ def tick(tx: Tx, verb: v.Tick) -> v.Answer:
 def pause(tx: Tx, verb: v.Pause) -> v.Answer:
     """No claims from this queue any more."""
     tx.run("pause", verb.queue)
-    tx.lanes.paused.add(verb.queue)
+    tx.lanes.pause(verb.queue, True)
     return v.Answer(Code.OK)
 
 
 def resume(tx: Tx, verb: v.Resume) -> v.Answer:
     """Claims go on."""
     tx.run("resume", verb.queue)
-    tx.lanes.paused.discard(verb.queue)
+    tx.lanes.pause(verb.queue, False)
     return v.Answer(Code.OK)

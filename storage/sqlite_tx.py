@@ -20,15 +20,19 @@ class Tx:
     def __init__(self, connection: sqlite3.Connection, aging: int) -> None:
         self._cursor = connection.cursor()
         self._sql = statements()
-        self.lanes = Lanes(connection.cursor())
+        self.lanes = Lanes(connection.cursor(), aging)
         self.aging = aging
         self.now = 0
-        self.reload()
+        self.last = self._last()
 
     def reload(self) -> None:
         """Take all state from the file: after opening it, and after a rollback."""
         self.lanes.load()
-        ((self.last,),) = self.all("lane.last")
+        self.last = self._last()
+
+    def _last(self) -> int:
+        ((last,),) = self.all("lane.last")
+        return int(last)
 
     def run(self, statement: str, *values: Any) -> int:
         """Do a statement that answers nothing; how many rows it changed."""

@@ -107,8 +107,8 @@ BUGS = (
     Bug(
         "last in, first out",
         "sqlite_claim.py",
-        "group.n // len(lanes)) for lane in lanes)",
-        "group.n // len(lanes)) for lane in lanes), reverse=True",
+        "yield rank(lane.priority,",
+        "yield -rank(lane.priority,",
         f"{TURNS}::test_lanes_are_merged_by_rank[sqlite]",
     ),
     Bug(
