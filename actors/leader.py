@@ -77,7 +77,7 @@ class LeaderActor(NodeActor):
         ticker: Ticker,
         meter: Meter,
         on_finished: Callable[[tuple[str, ...]], None],
-        registered: bool = False,
+        may_lead: Callable[[], bool],
     ) -> None:
         super().__init__(on_death)
         self._owner = owner
@@ -89,7 +89,8 @@ class LeaderActor(NodeActor):
         self._storage = storage
         self._scheduler = scheduler
         self._on_finished = on_finished
-        self._registered = registered
+        self._may_lead = may_lead
+        self._stepped_down = False
         self._due = dict.fromkeys(PERIODS, 0)
         self._asked: dict[str, int] = {}
         self._emptied: set[str] = set()
@@ -106,7 +107,7 @@ class LeaderActor(NodeActor):
 
     def receivers(self) -> dict[type[Message], Callable[[Any], None]]:
         return {
-            Registered: self._on_registered,
+            Registered: lambda _: self._keep_house(KeepHouse()),
             KeepHouse: self._keep_house,
             Written: self._written,
             MembersSeen: self._members_seen,
@@ -118,13 +119,9 @@ class LeaderActor(NodeActor):
             StepDown: self._step_down,
         }
 
-    def _on_registered(self, _: Registered) -> None:
-        self._registered = True
-        self._keep_house(KeepHouse())
-
     def _keep_house(self, _: KeepHouse) -> None:
         now = self._clock.monotonic()
-        if not self._registered:
+        if self._stepped_down or not self._may_lead():
             return
         campaign = self._coordinator.campaign(now)
         if campaign is not None and self._free("campaign", now):
@@ -171,7 +168,7 @@ class LeaderActor(NodeActor):
 
     def _fire(self) -> None:
         epoch = self._coordinator.epoch(self._clock.monotonic())
-        if self._registered and epoch is not None:
+        if epoch is not None:
             self._firing.fire(epoch)
 
     def _schedules_seen(self, seen: SchedulesSeen) -> None:
@@ -239,7 +236,7 @@ class LeaderActor(NodeActor):
         if epoch is not None:
             self._coordinator.resigned()
             self._storage.tell(Write(verbs=(v.Resign(self._owner, epoch),), reply_to=self._address, ticket="resign"))
-        self._registered = False
+        self._stepped_down = True
         step.reply_to.tell(SteppedDown())
 
     def _free(self, duty: str, now: int) -> bool:

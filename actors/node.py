@@ -158,7 +158,7 @@ class Node:
                 ticker=self.ticker,
                 meter=meter,
                 on_finished=watchers.finished,
-                registered=self.board.registered,
+                may_lead=lambda: self.board.registered,
             ),
             "health": lambda died: HealthActor.start(
                 died,

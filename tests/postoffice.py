@@ -167,7 +167,8 @@ class Desk:
         )
 
     def leader_actor(self, registered: bool = False, **addresses: Any) -> LeaderActor:
-        """A LeaderActor."""
+        """A LeaderActor, in a node that is registered or is not."""
+        self.board.registered = registered
         boxes = {"address": self.leader, "storage": self.storage, "scheduler": self.scheduler}
         return LeaderActor(
             never,
@@ -178,7 +179,7 @@ class Desk:
             ticker=self.ticker,
             meter=self.meter,
             on_finished=self.finished.extend,
-            registered=registered,
+            may_lead=lambda: self.board.registered,
             **{**boxes, **addresses},
         )
 

@@ -95,7 +95,16 @@ def test_it_does_nothing_before_the_node_is_registered(desk: Desk) -> None:
     leader = desk.leader_actor()
     leader.on_receive(KeepHouse())
     assert desk.storage.mail == []
+    desk.board.registered = True
     leader.on_receive(Registered())
+    assert desk.storage.one(Write).verbs == (v.Campaign(OWNER, 0, 0),)
+
+
+def test_one_that_could_not_be_told_of_the_registration_sees_it_at_the_next_tick(desk: Desk) -> None:
+    """It was made before, and bound to its address after."""
+    leader = desk.leader_actor()
+    desk.board.registered = True
+    leader.on_receive(KeepHouse())
     assert desk.storage.one(Write).verbs == (v.Campaign(OWNER, 0, 0),)
 
 
