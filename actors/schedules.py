@@ -130,8 +130,11 @@ class Schedules:
         return self._get(receipt.id)
 
     def preview(self, schedule_id: str, count: int) -> list[int]:
-        """The next due times, whether or not it is paused."""
-        recurrence = Spec.decode(self._find(schedule_id).spec).recurrence()
+        """The next due times, whether or not it is paused. Raises Conflict where its zone is not known here."""
+        try:
+            recurrence = Spec.decode(self._find(schedule_id).spec).recurrence()
+        except ValueError as error:
+            raise errors.Conflict(f"schedule {schedule_id} cannot be read here: {error}") from None
         times: list[int] = []
         moment: int | None = self._clock.now()
         while len(times) < min(count, MOST_PREVIEWED) and moment is not None:
@@ -191,12 +194,16 @@ class Schedules:
         spec = Spec.decode(schedule.spec)
         orphaned = spec.owner is Owner.CODE and schedule.id not in declared
         still = schedule.paused or orphaned
+        try:
+            coming = None if still else spec.recurrence().next(max(schedule.cursor, self._clock.now()))
+        except ValueError:
+            coming = None  # its zone is not known on this machine (any more), so it does not fire
         return ScheduleView(
             id=schedule.id,
             spec=spec,
             paused=still,
             orphaned=orphaned,
-            next_run_at=None if still else spec.recurrence().next(max(schedule.cursor, self._clock.now())),
+            next_run_at=coming,
             last_run_at=schedule.last_run_at,
             skipped=schedule.skipped,
         )

@@ -1,4 +1,5 @@
-"""The WSGI application: the one table of routes, who may ask (Host), and what stands in every answer's header."""
+"""The WSGI application: the one table of routes, who may ask (Host), what stands in every answer's header, and the
+count of answers."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from typing import Any
 
 import falcon
 
-from api import cluster, errors, ops, queues, submits, tasks
+from api import cluster, errors, ops, queues, schedules, stats, submits, tasks
 from api.calls import Answer, Call, Route
 from api.gateway import Gateway
 from api.settings import Settings
@@ -29,6 +30,15 @@ ROUTES = (
     Route("POST", "/api/tasks/{id:task_id}/retry", tasks.retry),
     Route("POST", "/api/tasks/{id:task_id}/replay", tasks.replay),
     Route("GET", "/api/dead-letters", tasks.dead_letters, query=tasks.DEAD_QUERY),
+    Route("GET", "/api/schedules", schedules.list_schedules),
+    Route("POST", "/api/schedules", schedules.create, body=True),
+    Route("GET", "/api/schedules/{id:name}", schedules.show),
+    Route("PUT", "/api/schedules/{id:name}", schedules.put, body=True),
+    Route("DELETE", "/api/schedules/{id:name}", schedules.delete),
+    Route("POST", "/api/schedules/{id:name}/pause", schedules.pause),
+    Route("POST", "/api/schedules/{id:name}/resume", schedules.resume),
+    Route("POST", "/api/schedules/{id:name}/trigger", schedules.trigger),
+    Route("GET", "/api/schedules/{id:name}/preview", schedules.preview, query=schedules.PREVIEW_QUERY),
     Route("GET", "/api/queues", queues.list_queues),
     Route("POST", "/api/queues/{name:name}/pause", queues.pause),
     Route("POST", "/api/queues/{name:name}/resume", queues.resume),
@@ -38,14 +48,19 @@ ROUTES = (
     Route("GET", "/api/cluster/nodes", cluster.nodes),
     Route("POST", "/api/cluster/nodes/{id:name}/drain", cluster.drain),
     Route("POST", "/api/cluster/nodes/{id:name}/undrain", cluster.undrain),
+    Route("GET", "/api/stats", stats.show, query=stats.STATS_QUERY),
+    Route("GET", "/metrics", ops.metrics),
     Route("GET", "/healthz", ops.alive),
     Route("GET", "/readyz", ops.ready),
 )
 
+OTHER = "other"
+"""Where an answer is counted that belongs to no route."""
+
 
 def create_app(gateway: Gateway, settings: Settings, clock: Clock | None = None) -> falcon.App[Any, Any]:
     """The application. It keeps no state of its own: everything it knows it asks `gateway`."""
-    app = falcon.App(middleware=[_Border(settings.hosts)])
+    app = falcon.App(middleware=[_Border(settings.hosts, gateway.answered)])
     app.req_options.keep_blank_qs_values = True
     app.router_options.converters.update(task_id=_TaskId, name=_Name)
     errors.install(app)
@@ -79,7 +94,7 @@ class _TaskId(falcon.routing.BaseConverter):
 
 
 class _Name(falcon.routing.BaseConverter):
-    """The same for names of queues and nodes."""
+    """The same for names of queues, nodes and schedules."""
 
     def convert(self, value: str) -> str | None:
         return value if names.is_name(value) else None
@@ -87,10 +102,13 @@ class _Name(falcon.routing.BaseConverter):
 
 class _Border:
     """Answers only to known Host names, so that no web page can reach a node on loopback by a name of its own
-    (DNS rebinding), and sets the headers that every answer has."""
+    (DNS rebinding), sets the headers that every answer has, and counts it by the template of its route: what is at no
+    path of the table is `other`, so that nobody can invent one."""
 
-    def __init__(self, hosts: frozenset[str]) -> None:
+    def __init__(self, hosts: frozenset[str], answered: Callable[[str, int], None]) -> None:
         self._hosts = hosts
+        self._answered = answered
+        self._templates: dict[str | None, str] = {"/": "/", **{route.path: route.template for route in ROUTES}}
 
     def process_request(self, req: falcon.Request, _resp: falcon.Response) -> None:
         host = req.env.get("HTTP_HOST")
@@ -101,10 +119,11 @@ class _Border:
                 HTTPStatus.MISDIRECTED_REQUEST, description="This node does not answer to that Host; see allowedHosts"
             )
 
-    def process_response(self, _req: falcon.Request, resp: falcon.Response, _resource: object, _ok: bool) -> None:
+    def process_response(self, req: falcon.Request, resp: falcon.Response, _resource: object, _ok: bool) -> None:
         resp.set_header("X-Content-Type-Options", "nosniff")
         resp.set_header("Cache-Control", "no-store")
         resp.set_header("Referrer-Policy", "no-referrer")
+        self._answered(self._templates.get(req.uri_template, OTHER), resp.status_code)
 
 
 def _bare(host: str) -> str:

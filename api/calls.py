@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,6 +18,20 @@ from taskqueue.core.fields import Readers, read_object
 from taskqueue.core.strictjson import decode
 
 _METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+_CONVERTER = re.compile(r":\w+(?=})")
+
+
+def integer(least: int, most: int) -> Callable[[object], int]:
+    """A reader of a query parameter that is an integer."""
+
+    def read(value: object) -> int:
+        if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= len(str(most)):
+            number = int(value)
+            if least <= number <= most:
+                return number
+        raise ValueError(f"expected an integer from {least:,} to {most:,}")
+
+    return read
 
 
 class Call(Struct, frozen=True, kw_only=True):
@@ -59,11 +74,13 @@ class Call(Struct, frozen=True, kw_only=True):
 
 
 class Answer(Struct, frozen=True):
-    """What goes back: `body` is anything that msgspec encodes; None for no body."""
+    """What goes back: `body` is anything that msgspec encodes, None for no body; or `text` of another media type."""
 
     body: Any = None
     status: int = 200
     headers: Mapping[str, str] = {}
+    text: bytes | None = None
+    media_type: str = falcon.MEDIA_JSON
 
 
 class Route(Struct, frozen=True):
@@ -74,6 +91,11 @@ class Route(Struct, frozen=True):
     answer: Callable[[Call], Answer]
     query: Readers = {}
     body: bool = False
+
+    @property
+    def template(self) -> str:
+        """The path as people read it: `/api/tasks/{id}`."""
+        return _CONVERTER.sub("", self.path)
 
     def responder(self, gateway: Gateway, settings: Settings, clock: Clock) -> Callable[..., None]:
         """The function that Falcon calls."""
@@ -92,9 +114,9 @@ class Route(Struct, frozen=True):
             answer = self.answer(call)
             resp.status = answer.status
             resp.set_headers(dict(answer.headers))
-            if answer.body is not None:
-                resp.content_type = falcon.MEDIA_JSON
-                resp.data = msgspec.json.encode(answer.body)
+            if answer.body is not None or answer.text is not None:
+                resp.content_type = answer.media_type
+                resp.data = msgspec.json.encode(answer.body) if answer.text is None else answer.text
 
         return respond
 

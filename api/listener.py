@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
@@ -22,9 +23,12 @@ from waitress.task import ErrorTask, ThreadedTaskDispatcher
 from waitress.utilities import Error
 
 from api.errors import MEDIA_TYPE, headers_of, plain
-from taskqueue.core.clock import MINUTE, SECOND, Clock
+from taskqueue.core.clock import MILLISECOND, MINUTE, SECOND, Clock
 
 PROBES = frozenset({"/healthz", "/readyz"})
+FAREWELL = 100 * MILLISECOND
+"""How long a connection has to be silent before the end of the server closes it."""
+
 SLACK = 64 * 1024
 """Bytes over `max_body` that are read all the same, so that the application can say by how much it was too much."""
 
@@ -156,13 +160,16 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
         self.pool, self.porch = ThreadedTaskDispatcher(), ThreadedTaskDispatcher()
         super().__init__(app, map, False, bound, self.pool, _adjustments(bound, limits), sockinfo, bind_socket=False)
         self.idle = threading.Event()
+        self._pause = threading.Event()
         self.clock = clock
         self._limits = limits
-        self._rounds_left: int | None = None
+        self._leaving = False
 
     def add_task(self, channel: _Channel) -> None:
         """Give the connection's first request to a thread: probes and refusals to the porch, all else to the pool."""
         request = channel.requests[0]
+        if self._leaving:
+            request.headers["CONNECTION"] = "close"  # as if the client had asked for it: this answer is the last
         if getattr(request, "path", None) in PROBES:
             self.porch.add_task(channel)
         elif len(self.pool.queue) >= self._limits.waiting and not channel.total_outbufs_len:
@@ -191,28 +198,28 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
         self.accepting = False
         with suppress(OSError):  # macOS refuses it for a socket that listens; who knocks there waits in the backlog
             self.socket.shutdown(socket.SHUT_RDWR)
-        self._rounds_left = 1
+        self._leaving = True
 
     def readable(self) -> bool:
         """Called once a round of the loop."""
         wanted = super().readable()
-        if self._rounds_left is None:
-            return bool(wanted)
-        if self._rounds_left:
-            # What has arrived is read in this round; only the next can tell who is idle.
-            self._rounds_left -= 1
-            self.pull_trigger()
-        else:
+        if self._leaving:
             self._dismiss()
-        return False
+        return bool(wanted) and not self._leaving
 
     def _dismiss(self) -> None:
-        """Close the connections that have nothing to do, and tell when none is left."""
+        """Close the connections that have nothing to do and have been silent for a while (a request may be on its way),
+        and tell when none is left."""
         busy = False
+        silent = time.time() - FAREWELL / SECOND  # by waitress' own clock
         for channel in self.active_channels.values():
             if channel.requests or channel.request is not None or channel.total_outbufs_len:
                 busy = True
-            else:
+            elif channel.last_activity <= silent:
                 channel.will_close = True
+            else:
+                busy = True
+                self._pause.wait(0.002)
+                self.pull_trigger()  # another round, to look again
         if not busy:
             self.idle.set()

@@ -1,15 +1,14 @@
-"""For those who run it: probes, and an index of what is here."""
+"""For those who run it: probes, metrics, and an index of what is here."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from api.calls import Answer, Call, Route
 from api.schemas import Shape
 from taskqueue.core.views import Health
 
-_CONVERTER = re.compile(r":\w+(?=})")
+PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class HealthShape(Shape):
@@ -44,7 +43,12 @@ def _health(health: Health) -> Answer:
     return Answer(HealthShape(ok=health.ok, problems=health.problems), status=200 if health.ok else 503)
 
 
+def metrics(call: Call) -> Answer:
+    """For Prometheus."""
+    return Answer(text=call.gateway.metrics(), media_type=PROMETHEUS)
+
+
 def index(call: Call, routes: Sequence[Route]) -> Answer:
     """What this is, and every route."""
-    shown = [RouteShape(method=route.method, path=_CONVERTER.sub("", route.path)) for route in routes]
+    shown = [RouteShape(method=route.method, path=route.template) for route in routes]
     return Answer(Index(name="taskqueue", version=call.settings.version, routes=shown))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
-from api.calls import Answer, Call
+from api.calls import Answer, Call, integer
 from api.schemas import Count, DeadList, task_list, task_shape
 from taskqueue.core.clock import MINUTE, SECOND
 from taskqueue.core.errors import InvalidInput
@@ -46,14 +46,6 @@ class Action(StrEnum):
 # -- what may be asked -------------------------------------------------------------------------------------------------
 
 
-def _read_limit(value: object) -> int:
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 6:
-        limit = int(value)
-        if 1 <= limit <= MOST_LISTED:
-            return limit
-    raise ValueError(f"expected an integer from 1 to {MOST_LISTED:,}")
-
-
 def _read_cursor(value: object) -> str:
     if isinstance(value, str) and 1 <= len(value) <= LONGEST_CURSOR and value.isprintable():
         return value
@@ -73,7 +65,7 @@ _PAGE: Readers = {
     "queue": ("queue", read_name),
     "tag": ("tag", read_name),
     "schedule": ("schedule", read_name),
-    "limit": ("limit", _read_limit),
+    "limit": ("limit", integer(1, MOST_LISTED)),
     "cursor": ("cursor", _read_cursor),
 }
 LIST_QUERY: Readers = {"status": ("status", one_of(Status)), **_PAGE}

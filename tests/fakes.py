@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from msgspec.structs import replace
 
+from actors.schedules import Schedules
+from actors.statistics import statistics
 from storage import verbs as v
 from storage.memory import open_memory
 from taskqueue.core import events as ev
@@ -29,8 +32,10 @@ from taskqueue.core.views import (
     Page,
     QueueStats,
     Receipt,
+    Stats,
     matches,
 )
+from taskqueue.handlers import Handler
 
 OWNER = "node-1@1"
 
@@ -39,10 +44,12 @@ class FakeGateway:
     """What the API needs of a node, done at once by the store in memory.
 
     `failing` is raised by every call, if set; `away` makes every submit's outcome unknown; `calls` are the names and
-    arguments of what was asked; `health` is what the probes say.
+    arguments of what was asked; `health` is what the probes say; `answers` counts what was answered; `known` are
+    handlers that check payloads, `code` the schedules that stand in code.
     """
 
     def __init__(self, clock: Clock, config: Config | None = None) -> None:
+        self.clock = clock
         self.config = config or Config()
         self.store = open_memory(self.config, clock)
         self.ids = CountingIds("task")
@@ -50,6 +57,9 @@ class FakeGateway:
         self.away = False
         self.calls: list[tuple[object, ...]] = []
         self.health = Health(ok=True)
+        self.answers: Counter[tuple[str, int]] = Counter()
+        self.known: dict[str, Handler] = {}
+        self.code: frozenset[str] = frozenset()
         self.member = v.Register(
             owner=OWNER,
             node="node-1",
@@ -188,6 +198,32 @@ class FakeGateway:
         assert isinstance(answer, v.Answer)
         if answer.code is Code.NOT_FOUND:
             raise NotFound(f"no live node is named {node}")
+
+    @property
+    def schedules(self) -> Schedules:
+        self._asked("schedules")
+        return Schedules(
+            clock=self.clock,
+            ids=self.ids,
+            store=self.store,
+            handlers=self.known,
+            declared=lambda: self.code,
+            misfire_grace=self.config.misfire_grace,
+            ask=lambda verbs: tuple(self.store.execute(verbs)),
+            submit=self.submit,
+            get=self.get,
+        )
+
+    def stats(self, minutes: int) -> Stats:
+        self._asked("stats", minutes)
+        return statistics(self.store.tallies(0), minutes, self.clock.now())
+
+    def metrics(self) -> bytes:
+        self._asked("metrics")
+        return b"taskqueue_leader 1.0\n"
+
+    def answered(self, route: str, status: int) -> None:
+        self.answers[route, status] += 1
 
     def alive(self) -> Health:
         self._asked("alive")

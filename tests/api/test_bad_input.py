@@ -45,7 +45,7 @@ def test_other_bodies(api, problems, row):
     assert api.gateway.calls == []
 
 
-@pytest.mark.parametrize("path", ["/api/tasks", "/api/tasks/bulk", "/api/tasks/batch"])
+@pytest.mark.parametrize("path", ["/api/tasks", "/api/tasks/bulk", "/api/tasks/batch", "/api/schedules"])
 @pytest.mark.parametrize(
     "kind",
     [
@@ -112,6 +112,10 @@ QUERIES = [
     ("/api/tasks/x?wait=" + "9" * 400, "wait"),
     ("/api/queues?verbose=1", "verbose"),
     ("/api/cluster/status?x", "x"),
+    *[(f"/api/stats?minutes={wrong}", "minutes") for wrong in ("0", "1441", "-1", "x", "", "1.5", "9" * 5_000)],
+    *[(f"/api/schedules/x/preview?count={wrong}", "count") for wrong in ("0", "101", "x", "", "5s")],
+    ("/api/schedules?limit=5", "limit"),
+    ("/metrics?name[]=x", "name[]"),
     ("/healthz?x=1", "x"),
     ("/?x=1", "x"),
 ]
@@ -145,6 +149,9 @@ def test_atomic_is_true_or_false(api, problems, value):
         ("DELETE", "/api/tasks/{}"),
         ("POST", "/api/tasks/{}/cancel"),
         ("POST", "/api/queues/{}/purge"),
+        ("GET", "/api/schedules/{}"),
+        ("PUT", "/api/schedules/{}"),
+        ("POST", "/api/schedules/{}/trigger"),
         ("POST", "/api/cluster/nodes/{}/drain"),
     ],
 )

@@ -14,8 +14,9 @@ from tests.api.conftest import Api
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20)
 SUBMIT_NAMES = ["tasks", "payload", "handler", "parameters", "id", "priority", "timeout", "delay", "runAt", "expiresAt"]
 OTHER_NAMES = ["retries", "queue", "tags", "idempotencyKey", "action", "filter", "ids", "status", "cause", "before"]
-NAMES = st.sampled_from([*SUBMIT_NAMES, *OTHER_NAMES, "dryRun"])
-WORDS = st.sampled_from(["cancel", "failed", "high", "5s", "2026-12-01T08:00:00Z", "x", "mail"])
+SCHEDULE_NAMES = ["cron", "every", "timezone", "misfire", "overlap", "paused"]
+NAMES = st.sampled_from([*SUBMIT_NAMES, *OTHER_NAMES, *SCHEDULE_NAMES, "dryRun"])
+WORDS = st.sampled_from(["cancel", "failed", "high", "5s", "2026-12-01T08:00:00Z", "x", "mail", "*/5 * * * *", "UTC"])
 VALUES = st.recursive(
     LEAVES | WORDS,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES | st.text(max_size=5), inner, max_size=5),
@@ -33,6 +34,8 @@ TAKERS = [
     ("POST", "/api/tasks/batch?atomic=true"),
     ("POST", "/api/tasks/bulk"),
     ("PATCH", "/api/tasks/x"),
+    ("POST", "/api/schedules"),
+    ("PUT", "/api/schedules/x"),
     ("POST", "/api/tasks/x/cancel"),
 ]
 EXPECTED = {200, 201, 204, 207, 400, 404, 405, 409, 413, 415, 421, 422, 429}
@@ -53,7 +56,7 @@ def test_bodies(api: Api, method: str, path: str, raw: bytes):
 @given(
     names=st.lists(st.sampled_from(["limit", "status", "cursor", "handler", "tag", "wait"]) | st.text(max_size=5)),
     value=st.text(max_size=20) | st.sampled_from(["1", "pending", "5s", "mail"]),
-    path=st.sampled_from(["/api/tasks", "/api/dead-letters", "/api/tasks/x", "/api/queues"]),
+    path=st.sampled_from(["/api/tasks", "/api/dead-letters", "/api/tasks/x", "/api/queues", "/api/stats"]),
 )
 @MANY
 def test_queries(api: Api, names: list[str], value: str, path: str):

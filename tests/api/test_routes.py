@@ -37,11 +37,11 @@ def test_what_a_path_does_not_take_is_405_with_allow(api, method, path):
         "/api/tasks/",
         "/api/tasks/x/explode",
         "/api/tasks/x/cancel/",
-        "/api/schedules",
-        "/api/stats",
+        "/api/schedules/",
+        "/api/schedules/x/explode",
         "/api/audit",
         "/api/leases",
-        "/metrics",
+        "/metrics/",
         "/openapi.json",
         "/docs",
         "/favicon.ico",
@@ -166,3 +166,30 @@ def test_drain_and_undrain(api):
     assert (answer.status_code, answer.json) == (202, {"id": "node-1", "draining": True})
     assert api.post("/api/cluster/nodes/node-1/undrain").json == {"id": "node-1", "draining": False}
     assert api.post("/api/cluster/nodes/node-2/drain").status_code == 404
+
+
+def test_every_answer_is_counted_by_its_route(api):
+    api.submit()
+    api.get("/api/tasks/task1")
+    api.get("/api/tasks/other")
+    api.get("/api/tasks/a'b")
+    api.send("HEAD", "/healthz")
+    api.post("/api/tasks", raw=b"{")
+    api.send("PUT", "/api/queues/mail/purge")
+    api.get("/")
+    api.get("/%s" % ("x" * 1_000))
+    api.get("/healthz", headers={"Host": "evil.example"})
+    api.gateway.failing = ZeroDivisionError("a bug")
+    api.get("/api/queues")
+    assert api.gateway.answers == {
+        ("/api/tasks", 201): 1,
+        ("/api/tasks/{id}", 200): 1,
+        ("/api/tasks/{id}", 404): 1,
+        ("/healthz", 200): 1,
+        ("/api/tasks", 400): 1,
+        ("/api/queues/{name}/purge", 405): 1,
+        ("/", 200): 1,
+        ("other", 404): 2,
+        ("other", 421): 1,
+        ("/api/queues", 500): 1,
+    }
