@@ -67,6 +67,25 @@ def test_a_stop_answers_what_is_inside_and_refuses_what_comes():
     assert threads() == set()
 
 
+def test_a_request_that_is_on_its_way_when_a_stop_begins_is_answered_and_is_the_last():
+    server = Server(Gate(), CONFIG)
+    server.start()
+    stopped: list[bool] = []
+    with closing(connect(server)) as fresh, closing(connect(server)) as used:
+        used.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert used.recv(65536).startswith(b"HTTP/1.1 200")
+        stopping = threading.Thread(target=lambda: stopped.append(server.stop(BOUND * SECOND)))
+        stopping.start()
+        assert eventually(lambda: refuses(server))
+        for client in (fresh, used):
+            client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            answer = client.makefile("rb").read()  # until the server closes
+            assert answer.startswith(b"HTTP/1.1 200")
+            assert b"Connection: close" in answer
+        stopping.join(BOUND)
+    assert stopped == [True]
+
+
 def refuses(server: Server) -> bool:
     """Is a new connection refused?"""
     try:

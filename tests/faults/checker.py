@@ -29,13 +29,16 @@ class Takeover(NamedTuple):
 
 
 class Evidence(NamedTuple):
-    """All that was seen. `final`: the tasks as REST shows them; `in_flight`: how many ran at each kill."""
+    """All that was seen. `final`: the tasks as REST shows them; `in_flight`: how many ran at each kill; `between`: how
+    many more kills hit a node that was starting or stopping.
+    """
 
     submits: Sequence[Submit]
     ledger: Sequence[Mark]
     final: Mapping[str, Mapping[str, Any]]
     takeovers: Sequence[Takeover]
     in_flight: Sequence[int]
+    between: int = 0
 
 
 class Least(NamedTuple):
@@ -103,14 +106,15 @@ def _budgets(seen: Evidence) -> Iterator[str]:
     for mark in seen.ledger:
         starts[mark.task] += mark.phase == "start"
         fails[mark.task] += mark.phase == "fail"
-    kills = len(seen.in_flight)
+    kills = len(seen.in_flight) + seen.between
     for task, record in seen.final.items():
         tries, crashes = record["parameters"]["retries"] + 1, record["crashes"]
         if crashes > kills:
             yield f"over budget: {task} counts {crashes} crashes, and there were {kills} kills"
         if record["attempt"] - crashes > tries:
             yield f"over budget: {task} counts {record['attempt'] - crashes} attempts of {tries}, crashes aside"
-        if starts[task] > record["attempt"]:
+        released = sum(entry["outcome"] == "released" for entry in record["history"])
+        if starts[task] > record["attempt"] + released:
             yield f"over budget: {task} was started {starts[task]} times, and counts {record['attempt']} attempts"
         if fails[task] > tries + crashes:
             yield f"over budget: {task} failed {fails[task]} times, with {tries} attempts and {crashes} crashes"

@@ -101,7 +101,7 @@ class Load:
             batch = reply.status == 207
             statuses = [item["status"] for item in reply.json["items"]] if batch else [reply.status]
         if statuses[0] in (REFUSED, 429):
-            self._stopped.wait(0.02)  # the node is gone, or full: others have to be run first
+            self._stopped.wait(0.05)  # the node is gone, or full: others have to be run first
         if len(statuses) < len(tasks):
             statuses *= len(tasks)
         for task, status in zip(tasks, statuses, strict=True):

@@ -13,7 +13,8 @@ LEAST = Least(submits=2, kills=1, in_flight=1)
 
 
 def record(status: str = "completed", attempt: int = 1, crashes: int = 0, retries: int = 1) -> dict[str, Any]:
-    return {"status": status, "attempt": attempt, "crashes": crashes, "parameters": {"retries": retries}}
+    counts = {"attempt": attempt, "crashes": crashes, "parameters": {"retries": retries}}
+    return {"status": status, **counts, "history": [{"outcome": "completed"}]}
 
 
 GOOD = Evidence(
@@ -37,6 +38,12 @@ GOOD = Evidence(
 
 def test_good_evidence_is_good() -> None:
     assert check(GOOD, LEAST) == []
+
+
+def test_a_released_run_counts_no_attempt() -> None:
+    ledger = [*GOOD.ledger, Mark("c", 2, 1, "start"), Mark("c", 2, 1, "end")]
+    final = {**GOOD.final, "c": {**record(), "history": [{"outcome": "released"}, {"outcome": "completed"}]}}
+    assert check(GOOD._replace(ledger=ledger, final=final), LEAST) == []
 
 
 def wrong_mark(*marks: Mark) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 import threading
 from pathlib import Path
 
@@ -32,24 +33,44 @@ def taken_back(client: Client, tasks: list[Task], within: float = 5.0) -> list[T
     return [Takeover(task.id, task.crashes, late.get(task.id, task.crashes + 1)) for task in tasks]
 
 
+def processing(node: NodeProcess) -> list[Task]:
+    return list(stored.tasks(node.data, Status.PROCESSING).values())
+
+
 def killed(node: NodeProcess, rounds: int, seed: random.Random) -> None:
-    """Kill and start `node` so many times, then let it finish; check everything."""
+    """Kill and start `node` so many times, then let it finish; check everything. Now and then a kill comes while the
+    node starts, or while it shuts down.
+    """
     load = Load()
     in_flight: list[int] = []
     takeovers: list[Takeover] = []
     before: list[Task] = []
+    between = 0
     moment = threading.Event()
     try:
-        for _ in range(rounds):
+        while len(in_flight) < rounds:
             client = node.start()
             load.send_to(client)
             takeovers += taken_back(client, before)
             until(lambda c=client: c.counts()["processing"] >= IN_FLIGHT + 10, 20, "many tasks run")  # type: ignore[misc]
             moment.wait(seed.uniform(0, 0.3))
-            node.kill()
+            stopping = seed.random() < 0.2
+            if stopping:
+                node.send(signal.SIGTERM)
+                moment.wait(seed.uniform(0, 0.15))
+            assert node.end(signal.SIGKILL).code in ((0, -signal.SIGKILL) if stopping else (-signal.SIGKILL,))
             load.pause()
-            before = list(stored.tasks(node.data, Status.PROCESSING).values())
-            in_flight.append(len(before))
+            before = processing(node)
+            if stopping:
+                between += 1
+            else:
+                in_flight.append(len(before))
+            if seed.random() < 0.2:
+                node.launch()
+                moment.wait(seed.uniform(0, 0.6))
+                node.kill()
+                between += 1
+                before = processing(node)
         client = node.start()
         takeovers += taken_back(client, before)
         load.send_to(client)
@@ -62,17 +83,18 @@ def killed(node: NodeProcess, rounds: int, seed: random.Random) -> None:
         final={task["id"]: task for task in client.tasks()},
         takeovers=takeovers,
         in_flight=in_flight,
+        between=between,
     )
     assert node.end().code == 0
     known = [stored for _, stored in seen.submits]
     runs = sum(mark.phase == "start" for mark in seen.ledger)
     print(
-        f"{rounds} kills, in flight {min(in_flight)} to {max(in_flight)}; of {len(known)} tasks {known.count(True)} "
+        f"{rounds} kills and {between} while it started or stopped, in flight {min(in_flight)} to {max(in_flight)}; of {len(known)} tasks {known.count(True)} "
         f"acknowledged, {known.count(False)} refused, {known.count(None)} unknown; {runs} runs, "
         f"{len(takeovers)} taken back"
     )
     assert load.mistakes == []
-    assert check(seen, Least(submits=50 * rounds, kills=rounds, in_flight=IN_FLIGHT)) == []
+    assert check(seen, Least(submits=20 * rounds, kills=rounds, in_flight=IN_FLIGHT)) == []
 
 
 @pytest.fixture
@@ -84,6 +106,7 @@ def victim(nodes: Nodes, tmp_path: Path) -> NodeProcess:
         maxCrashes=1000,
         asyncConcurrency=120,
         queueSize=400,
+        shutdownGrace="50ms",
         retention={"completed": {"age": "1h"}},
     )
 

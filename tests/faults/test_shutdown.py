@@ -57,6 +57,7 @@ def test_under_load(node: NodeProcess, number: signal.Signals) -> None:
     load.send_to(client)
     try:
         until(lambda: client.counts()["processing"] >= 50 and all_started(node, long), 20, "many tasks run")
+        until(lambda: load.answers.count(201) > 20, 20, "many submits are answered")
         threading.Event().wait(random.uniform(0, 0.2))
         ended = ends(node, number, GRACE + LEEWAY)
     finally:
@@ -90,14 +91,14 @@ def test_under_load(node: NodeProcess, number: signal.Signals) -> None:
     print(f"{len(left)} tasks, {len(begun)} begun, {len(released)} released, {load.answers.count(503)} answers 503")
 
 
-def test_a_second_signal_ends_it_at_once(nodes: Nodes, node: NodeProcess) -> None:
+def test_a_second_signal_ends_it_at_once(node: NodeProcess) -> None:
     node.config["shutdownGrace"] = "60s"
     client = node.start()
     long = {client.submit("load.sync", {"seconds": 60}), client.submit("load.async", {"seconds": 60})}
     until(lambda: all_started(node, long), 10, "both run")
     node.send(signal.SIGTERM)
     node.wait_log("stopping", 5)
-    assert client.get("/readyz").status == 503
+    until(lambda: client.get("/readyz").status == 503, 5, "it takes no more work")
     assert client.get("/healthz").status == 200
     assert client.post("/api/tasks", {"payload": 1, "id": "late"}).status == 503
     assert ends(node, signal.SIGTERM, LEEWAY).code == 0

@@ -24,7 +24,8 @@ def lives() -> dict[str, object]:
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     """Of one such node for all tests of a module that need nothing special."""
-    config = {**LIVES, "priorityAging": "100ms", "maxResultBytes": 1_000, "maxPayloadBytes": 100_000}
+    limits = {"maxResultBytes": 1_000, "maxPayloadBytes": 100_000}
+    config = {**LIVES, **limits, "priorityAging": "100ms", "shutdownGrace": "100ms"}
     node = NodeProcess(tmp_path_factory.mktemp("lives"), config)
     try:
         yield node.start()

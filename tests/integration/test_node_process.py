@@ -143,7 +143,7 @@ BAD: dict[str, tuple[Any, tuple[str, ...]]] = {
     "module that is no Python": ({"handlers": ["broken"]}, ("handlers", "broken.py:1",)),
     "two of one name": ({"handlers": ["twins"]}, ('"twin"', "twins.py")),
     "a handler in a process": ({"handlers": ["apart"]}, ("handlers", "isolation", "not available")),
-    "a handler by the clock": ({"handlers": ["clockwork"]}, ("handlers", "every", "not available")),
+    "a handler by the clock": ({"handlers": ["clockwork"]}, ("handlers", "clockwork.py", "cron")),
     "no such appDir": ({"appDir": "/no/such/folder"}, ("appDir", "/no/such/folder")),
     "malformed": ("{'workerCount': 5}", ("node.json", "JSON")),
     "no object": ("[]", ("node.json", "object")),
@@ -158,7 +158,7 @@ MODULES = {
     "broken": "def (:",
     "twins": "from taskqueue import task\n@task('twin')\ndef a(): ...\n@task('twin')\ndef b(): ...",
     "apart": "from taskqueue import task\n@task('x', isolation='process')\ndef a(): ...",
-    "clockwork": "from taskqueue import task\n@task('x', every='30s')\ndef a(): ...",
+    "clockwork": "from taskqueue import task\n@task('x', cron='99 * * * *')\ndef a(): ...",
 }
 
 
