@@ -57,7 +57,7 @@ from storage.verbs import Register
 from taskqueue import builtin, logs
 from taskqueue.core.clock import MILLISECOND, SECOND, Clock, SystemClock
 from taskqueue.core.config import Config
-from taskqueue.core.errors import ConfigError, StoreDamaged
+from taskqueue.core.errors import ConfigError, StoreDamaged, Unavailable
 from taskqueue.core.ids import UuidIds
 from taskqueue.core.settings import load, render
 from taskqueue.handlers import Handler
@@ -67,6 +67,9 @@ log = logging.getLogger("taskqueue.node")
 
 HARD_END = 10.0
 """Seconds after the grace in which the node has to be down; then the process ends as it is."""
+
+RELEASE_WITHIN = 2 * SECOND
+"""How long the node waits at its end until the store has taken back what it was given back."""
 
 THREADS_END = 0.5
 """Seconds that the interpreter waits, once the node is down, for threads that handlers have started."""
@@ -188,6 +191,7 @@ class Node:
             handles=self.supervisor.handles,
             metrics=metrics,
             pool=self.pool,
+            scheduling=frozenset(handler.name for handler in handlers.values() if handler.schedule is not None),
         )
         self.gateway = NodeGateway(
             config=config,
@@ -223,13 +227,20 @@ class Node:
         self._tick(1 * SECOND, "leader", KeepHouse())
         self._tick(self.config.heartbeat_interval, "health", TakePulse())
         self.ticker.start()
-        for handler in self._handlers.values():
-            if handler.schedule is not None:
-                self.gateway.schedules.declare(handler.name, replace(handler.schedule, anchor=self._clock.now()))
+        self._declare_schedules()
         self._server.start()
         asked = self._until(lambda: self.board.registered, self.config.lease_ttl + 2 * SECOND)
         if asked is not None:  # `run` is to hear of it
             self.supervisor.ask_stop(asked.message, failed=asked.failed)
+
+    def _declare_schedules(self) -> None:
+        anchor = self._clock.now() // MILLISECOND * MILLISECOND
+        try:
+            for handler in self._handlers.values():
+                if handler.schedule is not None:
+                    self.gateway.schedules.declare(handler.name, replace(handler.schedule, anchor=anchor))
+        except Unavailable as error:
+            self.supervisor.ask_stop(f"the schedules that stand in code cannot be stored: {error}", failed=True)
 
     def _tick(self, interval: int, name: str, message: Message) -> None:
         self.ticker.every(interval, self.supervisor.handle(name), message)
@@ -258,7 +269,7 @@ class Node:
         grace = 0 if now else self.config.shutdown_grace
         self._until(lambda: self.pool.idle() and not self.pool.asking, grace)
         handle("scheduler").tell(GiveBack(running=True))
-        self._until(lambda: not (self.pool.keys() or self.pool.asking), 2 * SECOND)
+        self._until(lambda: not (self.pool.keys() or self.pool.asking), RELEASE_WITHIN)
         handle("queue").tell(SendTally())
         for message, name in ((StepDown, "leader"), (Leave, "health")):
             waiter = Waiter()

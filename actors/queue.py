@@ -123,6 +123,9 @@ class QueueActor(NodeActor):
         self._send_again(0)
         self._take_in(self._pool.endings())
         self._take_in(self._pool.orphans())
+        if self._pool.asking:  # the claim or its answer may have died with a predecessor: let it be asked again
+            self._scheduler.tell(WorkFound(request=self._pool.request, claimed=None))
+            self._scheduler.tell(Wake())
 
     # -- in ------------------------------------------------------------------------------------------------------------
 

@@ -304,6 +304,8 @@ class SchedulerActor(NodeActor):
             self._wake(Wake())
         else:
             self._give_back(GiveBack(running=False))
+            self._asked_at = None
+            self._claim()  # what a claim under way has taken is known the sooner, and goes back
 
     def _give_back(self, give: GiveBack) -> None:
         for run in self._pool.unstarted():

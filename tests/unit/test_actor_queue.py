@@ -294,6 +294,14 @@ def test_a_successor_sends_what_its_predecessor_left_in_the_pool(desk: Desk) -> 
     assert runs.key not in desk.pool.unsettled
 
 
+@pytest.mark.parametrize("asking", [False, True])
+def test_a_successor_lets_a_claim_under_way_be_asked_again(desk: Desk, asking: bool) -> None:
+    desk.pool.request, desk.pool.asking = 4, asking
+    desk.queue_actor().begin()
+    again = [WorkFound(request=4, claimed=None), Wake()]
+    assert desk.scheduler.mail == (again if asking else [])
+
+
 def test_a_run_that_ends_while_a_successor_begins_is_sent_once_and_as_it_ended(desk: Desk) -> None:
     """Its worker has noted the end and not reported it when the successor looks for orphans."""
     queue = desk.queue_actor()

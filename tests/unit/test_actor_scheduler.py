@@ -563,21 +563,33 @@ def test_draining_gives_back_what_has_not_begun_and_claims_no_more(desk: Desk, s
     scheduler.on_receive(SetClaiming(on=False))
     assert waits.ending == Unfinished()
     assert not begun.ended
-    desk.queue.mail.clear()
+    assert desk.queue.all(FindWork) == []
     scheduler.on_receive(Wake())
-    assert desk.queue.mail == []
+    assert desk.queue.all(FindWork) == []
     scheduler.on_receive(SetClaiming(on=True))
     asks(desk)
+
+
+def test_draining_asks_at_once_for_what_a_claim_under_way_has_taken(desk: Desk, scheduler: SchedulerActor) -> None:
+    scheduler.begin()
+    first = asks(desk)
+    scheduler.on_receive(SetClaiming(on=False))
+    assert answer(desk, scheduler, claimed("a")) == first
+    [run] = desk.pool.endings()
+    assert run.ending == Unfinished()
+    scheduler.on_receive(WorkFound(request=first.request, claimed=v.Claimed(Code.OK, ((claimed("a"),), (), ()))))
+    assert desk.pool.endings() == []
 
 
 @pytest.mark.parametrize("closed", [False, True])
 def test_what_a_claim_brings_after_the_drain_goes_back(desk: Desk, scheduler: SchedulerActor, closed: bool) -> None:
     scheduler.begin()
+    first = asks(desk)
     if closed:
         desk.may_claim = False
     else:
         scheduler.on_receive(SetClaiming(on=False))
-    answer(desk, scheduler, claimed("a"))
+    scheduler.on_receive(WorkFound(request=first.request, claimed=v.Claimed(Code.OK, ((claimed("a"),), (), ()))))
     [run] = desk.pool.endings()
     assert run.ending == Unfinished()
     assert all(box.mail == [] for box in desk.workers.values())
@@ -591,6 +603,7 @@ def test_a_claim_whose_answer_was_lost_is_asked_again_also_while_draining(
     scheduler.begin()
     first = asks(desk)
     scheduler.on_receive(SetClaiming(on=False))
+    assert asks(desk) == first
     desk.clock.advance(ANSWER_WITHIN)
     scheduler.on_receive(Wake())
     assert answer(desk, scheduler, claimed("a")) == first
