@@ -46,8 +46,8 @@ def page() -> str:
         [
             "# States of a task",
             "",
-            "Made from `taskqueue/core/states.py` by `docs/diagrams/states.py`. Whatever is not here is refused and changes",
-            "nothing. A delayed task is `pending` with a `runAt` to come.",
+            "Made from `taskqueue/core/states.py` by `docs/diagrams/states.py`. Whatever is not here is refused and",
+            "changes nothing. A delayed task is `pending` with a `runAt` to come.",
             "",
             "| event | from | to | note |",
             "| --- | --- | --- | --- |",

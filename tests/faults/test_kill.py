@@ -89,7 +89,8 @@ def killed(node: NodeProcess, rounds: int, seed: random.Random) -> None:
     known = [stored for _, stored in seen.submits]
     runs = sum(mark.phase == "start" for mark in seen.ledger)
     print(
-        f"{rounds} kills and {between} while it started or stopped, in flight {min(in_flight)} to {max(in_flight)}; of {len(known)} tasks {known.count(True)} "
+        f"{rounds} kills and {between} while it started or stopped, in flight {min(in_flight)} to {max(in_flight)}; "
+        f"of {len(known)} tasks {known.count(True)} "
         f"acknowledged, {known.count(False)} refused, {known.count(None)} unknown; {runs} runs, "
         f"{len(takeovers)} taken back"
     )
