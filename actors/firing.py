@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 
-from actors.messages import Address, FireDue, LookAtSchedules, SchedulesSeen, Wake, Write
+from actors.messages import Address, FireDue, LookAtSchedules, SchedulesChanged, SchedulesSeen, Wake, Write
+from actors.meter import Meter
 from actors.ticker import Ticker
 from actors.timetable import Timetable
 from storage import verbs as v
@@ -23,6 +24,9 @@ log = logging.getLogger("taskqueue.schedules")
 
 LONGEST_ALARM = 1 * SECOND
 """A look at the clock at least so often, since wall time may jump."""
+REST = 200
+"""Microseconds between two looks, for each schedule: who makes ten thousand of them is not to have all read each time.
+"""
 
 
 class Firing:
@@ -38,6 +42,7 @@ class Firing:
         address: Address,
         storage: Address,
         scheduler: Address,
+        meter: Meter,
     ) -> None:
         self._owner = owner
         self._clock = clock
@@ -46,10 +51,23 @@ class Firing:
         self._storage = storage
         self._scheduler = scheduler
         self._timetable = Timetable(config)
+        self._meter = meter
         self._alarm = 0
+        self._rests_until = 0
+        self._reminded = False
 
     def look(self) -> None:
-        """Ask whether schedules have changed."""
+        """Ask whether schedules have changed; a little later where that was asked just now."""
+        rest = self._rests_until - self._clock.monotonic()
+        if rest <= 0:
+            self._look()
+        elif not self._reminded:
+            self._reminded = True
+            self._ticker.after(rest, self._address, SchedulesChanged())
+
+    def _look(self) -> None:
+        self._reminded = False
+        self._rests_until = self._clock.monotonic() + REST * len(self._timetable)
         self._storage.tell(LookAtSchedules(revision=self._timetable.revision, reply_to=self._address))
 
     def seen(self, seen: SchedulesSeen) -> None:
@@ -69,7 +87,7 @@ class Firing:
 
     def forget(self) -> None:
         """This node leads no more: another goes on from the store's cursors."""
-        self._timetable.revision = None
+        self._timetable.forget()
 
     def fire(self, epoch: int) -> None:
         """Send the ticks of what is due, and set the alarm for the next."""
@@ -87,16 +105,16 @@ class Firing:
 
     def written(self, tick: v.Tick, result: Result | StoreError) -> Code | None:
         """The store's answer to a tick; the code, None where it was not done."""
-        now = self._clock.now()
+        done = isinstance(result, v.Answer) and result.code is Code.OK
+        self._timetable.settled(tick, done, self._clock.now())
         if not isinstance(result, v.Answer):
             log.warning("a tick of schedule %s was not done: %s", tick.schedule, result)
-            self._timetable.settled(tick, False, now)
             return None
-        if result.code is Code.OK:
-            self._timetable.settled(tick, True, now)
-            if tick.drafts:
-                self._scheduler.tell(Wake())
-        elif result.code is not Code.DEPOSED:
+        if done and result.status is not None:
+            for draft in tick.drafts[:1] if tick.alone else tick.drafts:
+                self._meter.submitted(draft.queue, draft.handler)
+            self._scheduler.tell(Wake())
+        elif not done and result.code is not Code.DEPOSED:
             self._timetable.revision = None  # the schedule is another by now: read it anew
-            self.look()
+            self._look()
         return result.code

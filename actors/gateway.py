@@ -102,7 +102,6 @@ class NodeGateway:
             store=store,
             handlers=handlers,
             declared=views.scheduled,
-            misfire_grace=config.misfire_grace,
             ask=lambda verbs: self._ask(_operate(verbs)),
             submit=self.submit,
             get=self.get,

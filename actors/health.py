@@ -1,5 +1,6 @@
 """HealthActor: makes the node known to the store, beats, times every other node by its beats, and carries out the
-orders that beats bring. Publishes what it sees as a snapshot for those who look.
+orders that beats bring. Publishes what it sees as a snapshot for those who look, and says in the log when the wall
+clock was set.
 
 State: the watch over all members, and which orders are done and not yet acknowledged. If it dies, nobody beats: the
 node looks late, then dead; its successor goes on beating for the same incarnation.
@@ -37,6 +38,10 @@ log = logging.getLogger("taskqueue.health")
 
 ANSWER_WITHIN = 5 * SECOND
 """What the store has not answered for so long is asked again."""
+JUMP = 1 * SECOND
+"""A wall clock that differs from the monotonic one by more than this since the last pulse was set (or the machine
+slept).
+"""
 
 
 class HealthActor(NodeActor):
@@ -75,6 +80,7 @@ class HealthActor(NodeActor):
         self._done: tuple[int, ...] = ()
         self._asked_at: int | None = None
         self._leaving: Address | None = None
+        self._offset = clock.now() - clock.monotonic()
 
     def receivers(self) -> dict[type[Message], Callable[[Any], None]]:
         return {
@@ -90,6 +96,7 @@ class HealthActor(NodeActor):
     def _take_pulse(self, _: TakePulse) -> None:
         if self._leaving is not None:
             return
+        self._watch_clock()
         if not self._board.registered:
             self._write(self._register)
             return
@@ -99,6 +106,14 @@ class HealthActor(NodeActor):
             if not self._hint and not self._done and self._asked_at is None:
                 return
         self._beat()
+
+    def _watch_clock(self) -> None:
+        """Schedules and delays follow the wall clock, so who looks into them later wants to know when it was set."""
+        offset = self._clock.now() - self._clock.monotonic()
+        jump, self._offset = offset - self._offset, offset
+        if abs(jump) > JUMP:
+            way = "ahead" if jump > 0 else "back"
+            log.warning("the clock was set %s by %.1f s", way, abs(jump) / SECOND, extra={"event": "clock_jump"})
 
     def _orders_filed(self, _: OrdersFiled) -> None:
         self._hint = True

@@ -103,6 +103,7 @@ class LeaderActor(NodeActor):
             address=address,
             storage=storage,
             scheduler=scheduler,
+            meter=meter,
         )
 
     def receivers(self) -> dict[type[Message], Callable[[Any], None]]:

@@ -6,6 +6,7 @@ State: counts since the last `take`; a node that is killed loses those of a few 
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 
 from actors.metrics import Metrics
@@ -18,20 +19,20 @@ from taskqueue.core.task import Cause, Outcome, Status, Task
 
 
 class Meter:
-    """Written by QueueActor and LeaderActor, each in its own thread: counters only grow, and a lost race is a lost
-    count of a chart, never of a task.
-    """
+    """Written by QueueActor and LeaderActor, each in its own thread; a lock keeps every count."""
 
     def __init__(self, rates: Rates, metrics: Metrics) -> None:
         self.rates = rates
         self.metrics = metrics
         self._counts: Counter[str] = Counter()
+        self._lock = threading.Lock()
 
     def submitted(self, queue: str, handler: str) -> None:
         """A new task was stored."""
-        self.rates.submitted(queue)
         self.metrics.submitted(queue, handler)
-        self._counts["submitted"] += 1
+        with self._lock:
+            self.rates.submitted(queue)
+            self._counts["submitted"] += 1
 
     def ended(self, run: Run, event: ev.Event, status: Status | None) -> None:
         """The store has confirmed how a run ended; `status` is the task's state now."""
@@ -45,17 +46,20 @@ class Meter:
             None if took is None else took / SECOND,
             None if waited is None else waited / SECOND,
         )
-        self.rates.finished(run.task.queue)
-        if took is not None:
-            self._counts[f"run@{handler}:{bucket(took)}"] += 1
-        if waited is not None:
-            self._counts[f"wait:{bucket(waited)}"] += 1
-        if outcome is Outcome.COMPLETED:
-            self._counts["completed"] += 1
-            self._counts[f"completed@{handler}"] += 1
-        elif isinstance(event, ev.Fail):
-            self._counts["failed"] += 1
-            self._counts[f"failed@{handler}"] += 1
+        with self._lock:
+            counts = self._counts
+            self.rates.finished(run.task.queue)
+            if took is not None:
+                counts[f"run@{handler}:{bucket(took)}"] += 1
+            if waited is not None:
+                counts[f"wait:{bucket(waited)}"] += 1
+            if outcome is Outcome.COMPLETED:
+                counts["completed"] += 1
+                counts[f"completed@{handler}"] += 1
+            elif isinstance(event, ev.Fail):
+                counts["failed"] += 1
+                counts[f"failed@{handler}"] += 1
+        if isinstance(event, ev.Fail):
             if status is Status.DEAD_LETTERED:
                 self.buried(handler, event.cause)
             else:
@@ -70,15 +74,18 @@ class Meter:
     def buried(self, handler: str, cause: Cause) -> None:
         """One task was given up."""
         self.metrics.dead(handler, cause.value)
-        self._counts["dead"] += 1
+        with self._lock:
+            self._counts["dead"] += 1
 
     def give_back(self, counts: dict[str, int]) -> None:
         """The store did not take them: they go with the next."""
-        self._counts.update(counts)
+        with self._lock:
+            self._counts.update(counts)
 
     def take(self) -> dict[str, int]:
         """The counts since the last time."""
-        taken, self._counts = self._counts, Counter()
+        with self._lock:
+            taken, self._counts = self._counts, Counter()
         return dict(taken)
 
 

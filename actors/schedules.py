@@ -1,8 +1,9 @@
 """Schedules as people steer them: create, change, pause, resume, trigger, preview. Part of the gateway, in the
 calling thread.
 
-Each change reads the schedule, decides, and writes by compare-and-set, again where somebody was faster. What was due
-before the change and was not decided yet is decided by it, so that each due time is one task or one counted skip.
+Each change reads the schedule and writes by compare-and-set, again where somebody was faster. What was due before a
+change of its times and was not decided yet is counted as skipped by it, so that each due time is one task or one
+counted skip.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from taskqueue.core import errors
 from taskqueue.core import events as ev
 from taskqueue.core.clock import Clock
 from taskqueue.core.ids import Ids
-from taskqueue.core.schedule import Owner, ScheduleView, Spec, decide, revise
+from taskqueue.core.schedule import CHANGED, PAUSED, Owner, ScheduleView, Spec, retimed, revise
 from taskqueue.core.submission import Submission
 from taskqueue.core.task import Task
 from taskqueue.core.views import Receipt
@@ -42,7 +43,6 @@ class Schedules:
         store: Store,
         handlers: Mapping[str, Handler],
         declared: Callable[[], frozenset[str]],
-        misfire_grace: int,
         ask: Ask,
         submit: Submit,
         get: Callable[[str], Task],
@@ -52,7 +52,6 @@ class Schedules:
         self._store = store
         self._handlers = handlers
         self._declared = declared
-        self._grace = misfire_grace
         self._ask = ask
         self._submit = submit
         self._get = get
@@ -162,24 +161,32 @@ class Schedules:
     def _set_paused(self, schedule_id: str, paused: bool) -> ScheduleView:
         for _ in range(TRIES):
             old = self._find(schedule_id)
-            spec = Spec.decode(old.spec)
-            change = old if old.paused is paused else self._settled(old, spec)
+            spec = Spec.decode(old.spec)  # what is due and not decided yet is counted as paused, too
+            change = self._settled(old, spec, PAUSED) if old.paused and not paused else old
             stored = self._put(v.PutSchedule(replace(change, paused=paused), (old.generation, old.cursor)))
             if stored is not None:
                 return self._view(stored, self._declared())
         raise errors.Unavailable(f"schedule {schedule_id} changes too fast")
 
-    def _settled(self, old: v.Schedule, spec: Spec) -> v.Schedule:
-        """The same with all that was due until now counted as skipped, where nothing of it can fire any more."""
-        if not old.paused:
-            return old  # what is due and not decided yet is the leader's, under the rule that was in force
-        decision = decide(spec, spec.recurrence(), old.cursor, self._clock.now(), self._grace, paused=True)
-        return replace(old, cursor=decision.upto, skipped=dict(Counter(old.skipped) + Counter(decision.skipped)))
+    def _settled(self, old: v.Schedule, spec: Spec, reason: str) -> v.Schedule:
+        """The same with all that was due until now and is not decided counted as skipped."""
+        now = self._clock.now()
+        try:
+            left = {reason: spec.recurrence().count(old.cursor, now)}
+        except ValueError:
+            left = {}  # its zone is not known on this machine (any more)
+        skipped = Counter(old.skipped) + Counter(left)
+        return replace(old, cursor=max(old.cursor, now), skipped=dict(skipped))
 
     def _revised(self, old: v.Schedule, spec: Spec, paused: bool) -> v.PutSchedule:
         before = Spec.decode(old.spec)
-        settled = self._settled(old, before)
-        new, cursor = revise(before, settled.cursor, spec, self._clock.now())
+        now = self._clock.now()
+        settled = old
+        if old.paused:
+            settled = self._settled(old, before, PAUSED)
+        elif retimed(before, spec):
+            settled = self._settled(old, before, CHANGED)
+        new, cursor = revise(before, settled.cursor, spec, now)
         changed = replace(settled, spec=new.encode(), cursor=cursor, paused=paused)
         return v.PutSchedule(changed, (old.generation, old.cursor))
 

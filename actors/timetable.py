@@ -3,7 +3,8 @@ store.
 
 State: every schedule with its recurrence, and a heap of the moments at which each wants to be looked at. A schedule
 that is paused, or that code declared and no live node declares any more, does not fire: its due times are counted as
-skipped, and that is done now and then only, since nobody waits for it.
+skipped, and that is done now and then only, since nobody waits for it. Until it is known who declares what, nothing
+fires at all.
 """
 
 from __future__ import annotations
@@ -31,15 +32,26 @@ ANSWER_WITHIN = 10 * SECOND
 
 
 class Entry:
-    """One schedule, what its spec says, and whether a tick of it is on its way."""
+    """One schedule, what its spec says, when it wants to be looked at, and since when a tick of it is on its way."""
 
-    __slots__ = ("asked", "recurrence", "schedule", "spec")
+    __slots__ = ("asked", "at", "recurrence", "schedule", "spec")
 
     def __init__(self, schedule: v.Schedule, spec: Spec, recurrence: Recurrence) -> None:
         self.schedule = schedule
         self.spec = spec
         self.recurrence = recurrence
         self.asked: int | None = None
+        self.at = 0
+
+    def stands(self, schedule: v.Schedule) -> bool:
+        """Is it as the store has it?"""
+        mine = self.schedule
+        return (mine.spec, mine.cursor, mine.paused, mine.generation) == (
+            schedule.spec,
+            schedule.cursor,
+            schedule.paused,
+            schedule.generation,
+        )
 
 
 class Timetable:
@@ -51,7 +63,7 @@ class Timetable:
         self._heap: list[tuple[int, int, str]] = []
         self._order = count()
         self._declared: Mapping[str, Declaration] = {}
-        self._scheduling: frozenset[str] = frozenset()
+        self._scheduling: frozenset[str] | None = None
         self.revision: int | None = None
 
     def __len__(self) -> int:
@@ -60,19 +72,23 @@ class Timetable:
     def declare(self, declared: Mapping[str, Declaration], now: int) -> None:
         """What live nodes declare: the defaults of tasks, and which schedules of code are still wanted."""
         scheduling = frozenset(name for name, one in declared.items() if one.scheduled)
-        changed = scheduling ^ self._scheduling
+        changed = scheduling ^ (self._scheduling or frozenset())
         self._declared, self._scheduling = declared, scheduling
         for name in changed & self._entries.keys():
             self._push(name, now)
 
     def load(self, schedules: Iterable[v.Schedule], revision: int, now: int) -> None:
-        """Take the store's word for all of them. What is unchanged is not parsed again."""
+        """Take the store's word for all of them. What is unchanged is left as it is: there may be many."""
         before, self._entries, self._heap = self._entries, {}, []
         self.revision = revision
         for schedule in schedules:
             old = before.get(schedule.id)
+            if old is not None and old.stands(schedule):
+                self._entries[schedule.id] = old
+                self._push(schedule.id, old.at)
+                continue
             try:
-                if old is not None and old.schedule.spec == schedule.spec:
+                if old is not None and old.schedule.spec == schedule.spec:  # it need not be parsed again
                     entry = Entry(schedule, old.spec, old.recurrence)
                 else:
                     spec = Spec.decode(schedule.spec)
@@ -83,20 +99,31 @@ class Timetable:
             self._entries[schedule.id] = entry
             self._push(schedule.id, self._next(entry, now))
 
+    def forget(self) -> None:
+        """Know nothing any more."""
+        self._entries, self._heap, self.revision = {}, [], None
+
     def next(self) -> int | None:
         """The moment at which the first of them wants to be looked at."""
-        return self._heap[0][0] if self._heap else None
+        return self._heap[0][0] if self._heap and self._scheduling is not None else None
 
     def ticks(self, leader: str, epoch: int, now: int) -> list[v.Tick]:
         """The ticks of what is due at `now`; each is answered with `settled`."""
         ticks: list[v.Tick] = []
         tasks = 0
+        if self._scheduling is None:
+            return ticks
         while self._heap and self._heap[0][0] <= now and len(ticks) < TICKS_AT_ONCE and tasks < TASKS_AT_ONCE:
-            _, _, name = heapq.heappop(self._heap)
+            moment, _, name = heapq.heappop(self._heap)
             entry = self._entries.get(name)
-            if entry is None or (entry.asked is not None and now - entry.asked < ANSWER_WITHIN):
+            if entry is None or entry.at != moment:
+                continue  # it has gone, or wants to be looked at another time by now
+            try:
+                tick = self._tick(entry, leader, epoch, now)
+            except InvalidInput as error:
+                log.error("schedule %s cannot make its task: %s", name, error)
+                self._push(name, now + IDLE_LOOK)
                 continue
-            tick = self._tick(entry, leader, epoch, now)
             if tick is None:
                 self._push(name, self._next(entry, now))
                 continue
@@ -129,18 +156,14 @@ class Timetable:
         decision = decide(spec, entry.recurrence, schedule.cursor, now, grace, paused=self._still(entry))
         if not decision.due and not decision.skipped:
             return None
-        try:
-            tasks = drafts(
-                spec,
-                schedule.id,
-                schedule.generation,
-                decision.due,
-                declaration=self._declared.get(spec.handler),
-                config=self._config,
-            )
-        except InvalidInput as error:
-            log.error("schedule %s cannot make its task: %s", schedule.id, error)
-            return None
+        tasks = drafts(
+            spec,
+            schedule.id,
+            schedule.generation,
+            decision.due,
+            declaration=self._declared.get(spec.handler),
+            config=self._config,
+        )
         return v.Tick(
             leader=leader,
             epoch=epoch,
@@ -154,7 +177,7 @@ class Timetable:
         )
 
     def _still(self, entry: Entry) -> bool:
-        undeclared = entry.spec.owner is Owner.CODE and entry.schedule.id not in self._scheduling
+        undeclared = entry.spec.owner is Owner.CODE and entry.schedule.id not in (self._scheduling or ())
         return entry.schedule.paused or undeclared
 
     def _next(self, entry: Entry, now: int) -> int:
@@ -164,4 +187,5 @@ class Timetable:
         return now + 1_000 * IDLE_LOOK if due is None else due
 
     def _push(self, name: str, moment: int) -> None:
+        self._entries[name].at = moment
         heapq.heappush(self._heap, (moment, next(self._order), name))

@@ -1,10 +1,11 @@
 """What a node shows of the deployment: queues, handlers, members, its own health. Reads only, in the calling thread.
 
-State: none of its own; it reads the store, the board and the handles.
+State: none of its own but a lock; it reads the store, the board and the handles.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 
@@ -51,6 +52,7 @@ class Views:
         handles: Mapping[str, Handle],
         metrics: Metrics,
         pool: Pool,
+        scheduling: frozenset[str],
     ) -> None:
         self._owner = owner
         self._config = config
@@ -62,6 +64,8 @@ class Views:
         self._metrics = metrics
         self._handles = handles
         self._pool = pool
+        self._scheduling = scheduling
+        self._scrape = threading.Lock()
         self._version = version("taskqueue")
 
     def members(self) -> list[Member]:
@@ -163,20 +167,23 @@ class Views:
             (one.name for member in live for one in member.handlers),
             (name for member in live for name in member.queues if name != "*"),
         )
-        metrics.look(self.queues(), self._clock.now())
-        metrics.in_flight.set(sum(self._pool.busy(kind) for kind in self._pool.channels))
-        metrics.leader.set(self._store.term().owner == self._owner)
-        for name, handle in self._handles.items():
-            metrics.inbox.labels(name).set(handle.waiting)
-        return metrics.text()
+        queues = self.queues()
+        leads = self._store.term().owner == self._owner
+        with self._scrape:  # gauges are set anew each time, so who looks at the same time waits
+            metrics.look(queues, self._clock.now())
+            metrics.in_flight.set(sum(self._pool.busy(kind) for kind in self._pool.channels))
+            metrics.leader.set(leads)
+            for name, handle in self._handles.items():
+                metrics.inbox.labels(name).set(handle.waiting)
+            return metrics.text()
 
     def answered(self, route: str, status: int) -> None:
         """The API answered; `route` is a template of its table."""
         self._metrics.answered(route, status)
 
     def scheduled(self) -> frozenset[str]:
-        """The schedules that stand in the code of live nodes."""
-        return frozenset(one.name for member in self.live() for one in member.handlers if one.scheduled)
+        """The schedules that stand in the code of live nodes; of this one also before the store knows it."""
+        return self._scheduling.union(one.name for member in self.live() for one in member.handlers if one.scheduled)
 
     def alive(self) -> Health:
         """Every actor lives."""

@@ -57,7 +57,7 @@ class Watchers:
 class Rates:
     """Submitted and finished tasks per second by queue, over the last minute, as seen by this node.
 
-    Written by QueueActor alone; bounded by dropping queues in which nothing happened for a minute.
+    Written by one thread at a time (see `Meter`); bounded by dropping queues in which nothing happened for a minute.
     """
 
     def __init__(self, clock: Clock) -> None:

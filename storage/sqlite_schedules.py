@@ -15,6 +15,7 @@ from storage.sqlite_rows import Row, text
 from storage.sqlite_submit import insert
 from storage.sqlite_tx import Tx
 from taskqueue.core.events import Code
+from taskqueue.core.task import Status
 
 _counts = json.Decoder(dict[str, int])
 
@@ -78,7 +79,7 @@ def tick(tx: Tx, verb: v.Tick) -> v.Answer:
         return v.Answer(Code.REFUSED if same else Code.STALE)
     for draft in drafts:
         insert(tx, draft)
-    return v.Answer(Code.OK)
+    return v.Answer(Code.OK, Status.PENDING if drafts else None)
 
 
 def pause(tx: Tx, verb: v.Pause) -> v.Answer:

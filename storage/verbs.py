@@ -309,9 +309,10 @@ class Tick(Led, frozen=True, kw_only=True):
     """Move a schedule's cursor from `cursor` to `upto` and submit `drafts`, in one step; `skipped` are counts by
     reason.
 
-    STALE where cursor or generation is another; REFUSED where it is paused and there are drafts. A draft whose id
-    exists is not made twice. `alone`: of several drafts only the first is submitted, and none where a task of this
-    schedule is not finished yet; each of the others counts as skipped for the reason `overlap`.
+    STALE where cursor or generation is another; REFUSED where it is paused and there are drafts; OK with a status where
+    it made a task. A draft whose id exists is not made twice. `alone`: of several drafts only the first is submitted,
+    and none where a task of this schedule is not finished yet; each of the others counts as skipped for the reason
+    `overlap`.
     """
 
     schedule: str

@@ -208,7 +208,6 @@ class FakeGateway:
             store=self.store,
             handlers=self.known,
             declared=lambda: self.code,
-            misfire_grace=self.config.misfire_grace,
             ask=lambda verbs: tuple(self.store.execute(verbs)),
             submit=self.submit,
             get=self.get,

@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from taskqueue.core.clock import MILLISECOND, SECOND
+from taskqueue.core.clock import MILLISECOND
 from taskqueue.core.config import MIB, Backoff, Config, Retain, Retention
 from taskqueue.core.kinds import (
     Kind,
@@ -89,6 +89,7 @@ _BUILT: dict[str, tuple[str, Kind]] = {
     "maxCrashes": ("max_crashes", integer(1, 10_000)),
     "shutdownGrace": ("shutdown_grace", span()),
     "retention": ("retention", section(Retention(), _KEPT)),
+    "misfireGrace": ("misfire_grace", span()),
     "maxPayloadBytes": ("max_payload_bytes", _SIZE),
     "maxResultBytes": ("max_result_bytes", _SIZE),
     "maxBatchBytes": ("max_batch_bytes", _SIZE),
@@ -104,7 +105,6 @@ _UNBUILT: dict[str, tuple[Any, Kind]] = {
     "cleanRedisOnStart": (False, switch()),
     "apiTokens": ([], _ANYTHING),
     "allowUnauthenticated": (False, switch()),
-    "misfireGrace": (60 * SECOND, span()),
     "redisWaitReplicas": (0, integer(0, 100)),
     "requireDurability": (None, nullable(_ANYTHING)),
     "allowEviction": (False, switch()),

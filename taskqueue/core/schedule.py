@@ -57,6 +57,7 @@ class Owner(StrEnum):
 MISFIRE = "misfire"
 OVERLAP = "overlap"
 PAUSED = "paused"
+CHANGED = "changed"
 """Why a due time was skipped: the keys of `skipped`."""
 
 
@@ -199,9 +200,12 @@ def revise(old: Spec, cursor: int, new: Spec, now: int) -> tuple[Spec, int]:
     Where the due times stay the same, so do anchor and cursor: what is due but not yet decided stays so, and a long
     interval does not begin anew each time that a program which declares it is started. Else the schedule begins anew.
     """
-    if (old.cron, old.every, old.timezone) == (new.cron, new.every, new.timezone):
-        return replace(new, anchor=old.anchor), cursor
-    return new, now
+    return (new, now) if retimed(old, new) else (replace(new, anchor=old.anchor), cursor)
+
+
+def retimed(old: Spec, new: Spec) -> bool:
+    """Are the due times others?"""
+    return (old.cron, old.every, old.timezone) != (new.cron, new.every, new.timezone)
 
 
 # -- deciding ----------------------------------------------------------------------------------------------------------

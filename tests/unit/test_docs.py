@@ -11,6 +11,7 @@ from typing import get_overloads
 
 import pytest
 
+from actors.metrics import Metrics
 from api.app import ROUTES
 from taskqueue.core.config import Config
 from taskqueue.core.options import OPTIONS, show
@@ -79,11 +80,25 @@ def test_every_route_is_documented() -> None:
     assert sorted(calls) == sorted(["GET /", *routes])
 
 
+def test_every_metric_is_documented_with_its_type_and_labels() -> None:
+    registry = Metrics((), ()).registry
+    # Labels of a family without children are in no public place.
+    labels = {name: one._labelnames for one, names in registry._collector_to_names.items() for name in names}
+    counted = {"counter": "_total"}
+    made = {
+        (one.name + counted.get(one.type, ""), one.type, ", ".join(labels[one.name])) for one in registry.collect()
+    }
+    documented = rows(section("operations.md", "Metrics"))[2:]
+    assert {(name.strip("`"), kind, shown) for name, kind, shown, _ in documented} == made
+    assert len(documented) == len(made)
+
+
 def test_every_option_of_a_handler_is_documented() -> None:
     text = section("handlers.md", "Options")
     _, with_options = get_overloads(task)
-    (unavailable,) = re.findall(r"^`every`.*? are known", text, re.MULTILINE | re.DOTALL)
-    names = [*(cells[0] for cells in rows(text)[3:]), *re.findall(r"`\w+`", unavailable), "`name`"]
+    (unavailable,) = re.findall(r"^`memory`.*? are known", text, re.MULTILINE | re.DOTALL)
+    listed = [name for cells in rows(text)[3:] for name in re.findall(r"`\w+`", cells[0])]
+    names = [*listed, *re.findall(r"`\w+`", unavailable), "`name`"]
     assert sorted(name.strip("`") for name in names) == sorted(inspect.signature(with_options).parameters)
 
 

@@ -18,6 +18,7 @@ from taskqueue import TaskContext, builtin, task
 from taskqueue.core.clock import SECOND
 from taskqueue.core.config import Backoff
 from taskqueue.core.errors import ConfigError
+from taskqueue.core.schedule import Misfire, Overlap, Owner, Spec
 from taskqueue.core.views import Declaration
 from taskqueue.handlers import TaskFunction, encode_result
 from taskqueue.modules import collect, import_modules
@@ -137,8 +138,6 @@ def test_async_def_runs_on_the_loop() -> None:
         ({"isolation": "process"}, 'isolation="process": not available in this version'),
         ({"isolation": "async"}, "isolation='async': a plain function runs as \"thread\""),
         ({"isolation": "fiber"}, "isolation='fiber'"),
-        ({"every": "30s"}, "every='30s': not available in this version"),
-        ({"cron": "* * * * *"}, "cron='* * * * *': not available in this version"),
         ({"memory": "1GB"}, "memory='1GB': not available in this version"),
         ({"cpu": 1}, "cpu=1: not available in this version"),
         ({"files": 0}, "files=0: not available in this version"),
@@ -251,8 +250,8 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
         ("x = 1\ny = (\n", "app_under_test.py:2: SyntaxError: '(' was never closed"),
         ("import sys\nsys.exit('no\\nway')\n", "app_under_test.py:2: SystemExit: no way"),
         (
-            "from taskqueue import task\n\n@task('x', every='1s')\ndef f(): ...\n",
-            "app_under_test.py:3: @task(\"x\"): every='1s': not available in this version",
+            "from taskqueue import task\n\n@task('x', memory='1GB')\ndef f(): ...\n",
+            "app_under_test.py:3: @task(\"x\"): memory='1GB': not available in this version",
         ),
     ],
 )
@@ -324,3 +323,67 @@ def test_what_is_public_is_what_it_says() -> None:
     assert taskqueue.TaskContext is TaskContext
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         taskqueue.nothing  # noqa: B018
+
+
+# -- schedules in code -------------------------------------------------------------------------------------------------
+
+
+def sweep(days: int = 7) -> None:
+    """A handler that needs nothing."""
+
+
+@pytest.mark.parametrize(
+    ("options", "fields"),
+    [
+        ({"every": "30s"}, {"every": 30 * SECOND}),
+        ({"every": 1.5}, {"every": 1_500_000}),
+        ({"every": timedelta(minutes=2)}, {"every": 120 * SECOND}),
+        ({"cron": "@hourly"}, {"cron": "@hourly"}),
+        (
+            {"cron": "30 2 * * *", "timezone": "Europe/Berlin", "misfire": "runAll", "overlap": "skip"},
+            {
+                "cron": "30 2 * * *",
+                "timezone": "Europe/Berlin",
+                "misfire": Misfire.RUN_ALL,
+                "overlap": Overlap.SKIP,
+            },
+        ),
+    ],
+)
+def test_a_schedule_may_stand_beside_a_handler(options: dict[str, Any], fields: dict[str, Any]) -> None:
+    handler = task("x", **options)(sweep).handler
+    assert handler.schedule == Spec(handler="x", payload=b"{}", owner=Owner.CODE, **fields)
+    assert handler.declaration().scheduled
+
+
+def test_without_one_nothing_is_scheduled() -> None:
+    handler = task("x")(sweep).handler
+    assert handler.schedule is None
+    assert not handler.declaration().scheduled
+
+
+def test_a_handler_of_the_whole_payload_gets_what_it_takes() -> None:
+    def whole(payload: None) -> None: ...
+
+    schedule = task("x", every="1s")(whole).handler.schedule
+    assert schedule is not None
+    assert schedule.payload == b"null"
+
+
+@pytest.mark.parametrize(
+    ("function", "options", "said"),
+    [
+        (sweep, {"cron": "0 0 31 2 *"}, "cron: never due: there is no such date"),
+        (sweep, {"cron": "@hourly", "every": "1s"}, "cron: give either cron or every"),
+        (sweep, {"timezone": "UTC"}, "cron: give either cron or every"),
+        (sweep, {"every": 0}, "every: expected a duration of at least 100ms"),
+        (sweep, {"every": timedelta(seconds=-1)}, "every: expected a duration"),
+        (sweep, {"cron": "@hourly", "timezone": "Europe/Berln"}, "timezone: "),
+        (sweep, {"cron": "@hourly", "misfire": "maybe"}, "misfire: expected one of skip, runOnce, runAll"),
+        (sweep, {"cron": "@hourly", "overlap": "queue"}, "overlap: expected one of allow, skip"),
+        (sweep, {"cron": object()}, "cron: "),
+        (add, {"every": "1s"}, "a schedule gives no payload, so every parameter needs a default"),
+    ],
+)
+def test_a_schedule_that_cannot_be_meant_is_refused(function: Any, options: dict[str, Any], said: str) -> None:
+    assert refused(function, **options).startswith(f'@task("x"): {said}')
