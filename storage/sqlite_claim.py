@@ -21,7 +21,7 @@ from taskqueue.core.events import Code, Corrupt, Expire, Taken
 from taskqueue.core.states import apply
 from taskqueue.core.task import Task, rank
 
-Head = tuple[int, str, int, int]
+Next = tuple[int, str, int, int]
 """A task's rank and id, its number, its lane."""
 
 GIVEN_UP_PER_CLAIM = 1_000
@@ -88,14 +88,14 @@ def _take(tx: Tx, group: v.Group, verb: v.Claim, node: str) -> tuple[Task, ...]:
     return tuple(taken)
 
 
-def _line(tx: Tx, turns: Turns, place: str, chunk: int) -> Generator[Head]:
+def _line(tx: Tx, turns: Turns, place: str, chunk: int) -> Generator[Next]:
     """The tasks of lanes at `place`, lowest rank first. Whoever goes on has to take away what it was given."""
-    heap: list[Head] = []
-    walks: dict[int, Iterator[Head]] = {}
+    heap: list[Next] = []
+    walks: dict[int, Iterator[Next]] = {}
     try:
         unread = turns.first()
         while heap or unread is not None:
-            if unread is None or (heap and heap[0][0] < unread):
+            if unread is None or (heap and heap[0] < unread):
                 yield heap[0]
                 following = next(walks[heap[0][3]], None)
                 if following is None:
@@ -114,12 +114,12 @@ def _line(tx: Tx, turns: Turns, place: str, chunk: int) -> Generator[Head]:
             turns.put(tx.lanes.by_id[number])
 
 
-def _walk(tx: Tx, lane: Lane, place: str, chunk: int) -> Iterator[Head]:
+def _walk(tx: Tx, lane: Lane, place: str, chunk: int) -> Iterator[Next]:
     """The tasks of a lane at `place`, lowest rank first, read in pieces that double."""
     after = (-(2**62), "")
     while rows := tx.all(f"claim.{place}", lane.id, *after, chunk):
         for eligible_at, task_id, seq in rows:
-            tx.lanes.heads[place][lane.id] = eligible_at  # those before it are taken by now
+            tx.lanes.heads[place][lane.id] = (eligible_at, task_id)  # those before it are taken by now
             yield rank(lane.priority, eligible_at, tx.aging), task_id, seq, lane.id
         after = rows[-1][:2]
         chunk *= 2

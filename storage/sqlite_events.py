@@ -127,7 +127,7 @@ def change(tx: Tx, before: Stored, event: ev.Event) -> Task | None:
     if after.priority != task.priority:
         lane = tx.lanes.find(after.queue, after.handler, after.priority).id
     place = place_of(after)
-    tx.lanes.enter(lane, place, after.eligible_at)
+    tx.lanes.enter(lane, place, (after.eligible_at, after.id))
     tx.run(
         "event.put", seq, lane, place, text(after.tags), after.eligible_at, after.due_at, after.expires_at,
         after.retries_left, after.solo, after.attempt, after.crashes, after.generation, after.owner, after.op,

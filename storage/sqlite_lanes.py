@@ -1,8 +1,8 @@
 """The lanes of the SQLite backend and how many tasks stand where in each.
 
-State: a copy of the table `lanes` and of the paused queues, which only the writer has and changes; since when the first
-task of each lane is eligible at the earliest; the turns of each group that claims. Counts change here first and are
-written once a transaction, by `flush`; after a rollback `load` reads them anew.
+State: a copy of the table `lanes` and of the paused queues, which only the writer has and changes; a bound of the first
+task of each lane; the turns of each group that claims. Counts change here first and are written once a transaction, by
+`flush`; after a rollback `load` reads them anew.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import sqlite3
 
 from storage.sqlite_rows import DELAYED, FAILED, PLACES, READY, SOLO
 from storage.sqlite_sql import statements
-from storage.sqlite_turns import Lane, Turns
+from storage.sqlite_turns import Head, Lane, Turns
 from storage.verbs import Group
 
-UNKNOWN = -(2**62)
-_NEVER = 2**62
+UNKNOWN: Head = (-(2**62), "")
+_NEVER: Head = (2**62, "")
 
 GROUPS_KEPT = 64
 """For so many different groups their turns are remembered from one claim to the next."""
@@ -24,8 +24,8 @@ GROUPS_KEPT = 64
 class Lanes:
     """Every lane; `aging` is the head start of one priority level over the next, microseconds.
 
-    `heads`: for each place from which tasks are claimed, the lanes that hold something there, and a moment before which
-    none of it is eligible.
+    `heads`: for each place from which tasks are claimed, the lanes that hold something there, and what no task of the
+    lane there comes before.
     """
 
     def __init__(self, cursor: sqlite3.Cursor, aging: int) -> None:
@@ -38,7 +38,7 @@ class Lanes:
         """Forget what is here; take what the file says."""
         self._by_name: dict[tuple[str, str, int], Lane] = {}
         self.by_id: dict[int, Lane] = {}
-        self.heads: dict[str, dict[int, int]] = {READY: {}, SOLO: {}}
+        self.heads: dict[str, dict[int, Head]] = {READY: {}, SOLO: {}}
         self._turns: dict[tuple[str, tuple[str, ...], tuple[str, ...]], Turns] = {}
         self._totals = dict.fromkeys(PLACES, 0)
         self._dirty: set[int] = set()
@@ -67,20 +67,19 @@ class Lanes:
 
     # -- counting ------------------------------------------------------------------------------------------------------
 
-    def enter(self, number: int, place: str, eligible_at: int = UNKNOWN, by: int = 1) -> None:
-        """Count a task in (or, with -1, out). Who knows since when it is eligible spares the next claim a look."""
+    def enter(self, number: int, place: str, head: Head = UNKNOWN, by: int = 1) -> None:
+        """Count a task in (or, with -1, out). Who says what could be the lane's head now spares the next claim a look.
+        """
         lane = self.by_id[number]
-        count = lane.counts[place] + by
-        lane.counts[place] = count
+        lane.counts[place] = count = lane.counts[place] + by
         self._totals[place] += by
         self._dirty.add(number)
-        heads = self.heads.get(place)
         if count <= 0:
             self._emptied.add(number)
-            if heads is not None:
-                heads.pop(number, None)
-        elif by > 0 and heads is not None and eligible_at < heads.get(number, _NEVER):
-            heads[number] = eligible_at
+            if place in self.heads:
+                self.heads[place].pop(number, None)
+        elif by > 0 and place in self.heads and head < self.heads[place].get(number, _NEVER):
+            self.heads[place][number] = head
             if lane.queue not in self.paused:
                 for (where, _, _), turns in self._turns.items():
                     if where == place and turns.serves(lane):

@@ -55,7 +55,7 @@ def insert(tx: Tx, draft: Draft) -> bool:
     ):  # fmt: skip
         return False
     tx.last = seq
-    tx.lanes.enter(lane, place, due)
+    tx.lanes.enter(lane, place, (due, draft.id))
     if payload is None:
         tx.run("submit.payload", seq, draft.payload)
     for tag in draft.tags:

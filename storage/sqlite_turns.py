@@ -1,8 +1,8 @@
 """Whose turn it is among the lanes that a group of claims may take from, however many there are.
 
-State: a heap of lanes by bounds of their first tasks' ranks. Each lane that holds something is in it, at a bound that
-no task of it ranks below; so only the lane at the top has to be read, and lanes whose turn is far off cost nothing.
-Bounds that turn out too low are raised when their turn comes.
+State: a heap of lanes by bounds of their first tasks' rank and id. Each lane that holds something is in it, at a bound
+that no task of it comes before; so only the lane at the top has to be read, and lanes whose turn is far off cost
+nothing. Bounds that turn out too early are put off when their turn comes.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ from heapq import heappop, heappush, heapreplace
 
 from storage.verbs import Group
 from taskqueue.core.task import rank
+
+Head = tuple[int, str]
+"""Of a task that is the first of its lane, or comes before it: since when it is eligible, and its id."""
 
 
 class Lane:
@@ -28,17 +31,17 @@ class Lane:
 
 
 class Turns:
-    """The lanes of one group at one place. `heads` says of each lane that holds something there a moment before which
-    none of its tasks is eligible; `aging` is the head start of one priority level over the next, microseconds.
+    """The lanes of one group at one place. `heads`: of each lane that holds something there a bound of its first task;
+    `aging` is the head start of one priority level over the next, microseconds.
     """
 
-    def __init__(self, group: Group, heads: dict[int, int], aging: int) -> None:
+    def __init__(self, group: Group, heads: dict[int, Head], aging: int) -> None:
         self._handlers = frozenset(group.handlers)
         self._queues = None if group.queues == ("*",) else frozenset(group.queues)
         self._heads = heads
         self._aging = aging
-        self._heap: list[tuple[int, int, Lane]] = []
-        self._bounds: dict[int, int] = {}
+        self._heap: list[tuple[tuple[int, str], int, Lane]] = []
+        self._bounds: dict[int, tuple[int, str]] = {}
 
     def __iter__(self) -> Iterator[int]:
         """The numbers of those that hold something, in no order."""
@@ -61,8 +64,8 @@ class Turns:
                 self._bounds[lane.id] = bound
                 heappush(self._heap, (bound, lane.id, lane))
 
-    def first(self) -> int | None:
-        """A rank that no task of these lanes is below, and that one may have; None where nothing is left."""
+    def first(self) -> tuple[int, str] | None:
+        """Rank and id that no task of these lanes comes before, but one may have; None where nothing is left."""
         while self._heap:
             bound, number, lane = self._heap[0]
             if self._bounds.get(number) != bound:  # it was put again since
@@ -84,6 +87,6 @@ class Turns:
         del self._bounds[number]
         return lane
 
-    def _bound(self, lane: Lane) -> int | None:
+    def _bound(self, lane: Lane) -> tuple[int, str] | None:
         head = self._heads.get(lane.id)
-        return None if head is None else rank(lane.priority, head, self._aging)
+        return None if head is None else (rank(lane.priority, head[0], self._aging), head[1])
