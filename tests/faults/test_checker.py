@@ -46,6 +46,14 @@ def test_a_released_run_counts_no_attempt() -> None:
     assert check(GOOD._replace(ledger=ledger, final=final), LEAST) == []
 
 
+def test_what_a_long_history_has_forgotten_is_bounded_by_the_stops() -> None:
+    ledger = [*GOOD.ledger, Mark("c", 2, 1, "start"), Mark("c", 2, 1, "end")]
+    final = {**GOOD.final, "c": {**record(), "history": [{"outcome": "completed"}] * 20}}
+    seen = GOOD._replace(ledger=ledger, final=final)
+    assert check(seen._replace(between=1), LEAST) == []
+    assert "over budget: c was started 2 times" in check(seen, LEAST)[0]
+
+
 def wrong_mark(*marks: Mark) -> dict[str, Any]:
     return {"ledger": [*GOOD.ledger, *marks]}
 
