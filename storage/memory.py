@@ -173,6 +173,7 @@ class MemoryStore:
         for draft in drafts:
             if draft.id not in self._table.tasks:
                 self._table.put(born(draft, now))
+                answer = v.Answer(answer.code, Status.PENDING)
         return answer
 
     def _prune_old(self, verb: v.PruneOld, now: int) -> v.Moved:

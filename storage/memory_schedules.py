@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from storage import verbs as v
 from taskqueue.core.events import Code
-from taskqueue.core.task import Draft, Status
+from taskqueue.core.task import Draft
 
 
 class Schedules:
@@ -68,4 +68,4 @@ class Schedules:
             last_run_at=now if drafts else schedule.last_run_at,
             skipped=dict(skipped + Counter(overlap=len(verb.drafts) - len(drafts))),
         )
-        return v.Answer(Code.OK, Status.PENDING if drafts else None), drafts
+        return v.Answer(Code.OK), drafts

@@ -77,9 +77,8 @@ def tick(tx: Tx, verb: v.Tick) -> v.Answer:
     if not tx.run("tick", *seen, verb.upto, tx.now if drafts else None, text(dict(skipped))):
         same = (old.generation, old.cursor) == (verb.generation, verb.cursor)
         return v.Answer(Code.REFUSED if same else Code.STALE)
-    for draft in drafts:
-        insert(tx, draft)
-    return v.Answer(Code.OK, Status.PENDING if drafts else None)
+    made = [insert(tx, draft) for draft in drafts]
+    return v.Answer(Code.OK, Status.PENDING if any(made) else None)
 
 
 def pause(tx: Tx, verb: v.Pause) -> v.Answer:

@@ -304,3 +304,13 @@ def test_what_is_not_finished_is_under_way(deck: Driver, clock: ManualClock) -> 
     assert not busy()
     assert deck.get().status is Status.PENDING  # that tick has made it anew
     assert busy()
+
+
+def test_a_tick_says_whether_it_made_a_task(deck: Driver) -> None:
+    put(deck)
+    assert alone(deck, skipped={"misfire": 1}) == v.Answer(Code.OK)
+    assert alone(deck, "one") == v.Answer(Code.OK, Status.PENDING)
+    assert alone(deck, "two") == v.Answer(Code.OK)
+    seen = {"cursor": stored(deck).cursor, "upto": 900}
+    assert tick(deck, draft("one", schedule="s"), **seen) == v.Answer(Code.OK)
+    assert tick(deck, draft("one"), draft("two"), cursor=900, upto=901) == v.Answer(Code.OK, Status.PENDING)
