@@ -35,6 +35,11 @@ INDEXES = {
     "read.listed": "COVERING INDEX tasks_listed (lane=? AND place=? AND seq<?)",
     "read.scheduled": "COVERING INDEX tasks_scheduled (schedule=? AND seq<?)",
     "read.tagged": "PRIMARY KEY (tag=? AND seq<?)",
+    "schedule.busy": "tasks_unfinished (schedule=?)",
+    "tally.since": "PRIMARY KEY (detail=? AND minute>?)",
+    "tally.forget": "PRIMARY KEY (detail=? AND minute<?)",
+    "note.page": "INTEGER PRIMARY KEY (rowid<?)",
+    "note.forget": "INTEGER PRIMARY KEY (rowid<?)",
     "submit.twin": "sqlite_autoindex_tasks_1 (id=?)",
     "submit.known": "PRIMARY KEY (key=?)",
 }
@@ -63,7 +68,17 @@ def test_what_is_asked_often_is_found_by_index(plans: dict[str, list[str]], name
     assert any(step.startswith("SEARCH ") and step.endswith(index) for step in plans[name]), plans[name]
 
 
-ORDERED = ["claim.ready", "claim.solo", "promote.due", "keep.expired", "keep.held", "read.listed", "read.all"]
+ORDERED = [
+    "claim.ready",
+    "claim.solo",
+    "promote.due",
+    "keep.expired",
+    "keep.held",
+    "read.listed",
+    "read.all",
+    "read.matching",
+    "note.page",
+]
 
 
 @pytest.mark.parametrize("name", ORDERED)

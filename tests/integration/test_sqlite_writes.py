@@ -202,6 +202,36 @@ def test_what_cannot_be_stored_does_not_touch_its_neighbours(store: SqliteStore,
     assert [view.name for view in store.queues() if view.paused] == ["q"]
 
 
+def test_what_a_refused_neighbour_took_along_is_claimed_all_the_same(store: SqliteStore) -> None:
+    """All verbs are done anew without the one that cannot be stored; lanes have forgotten the first time."""
+    store.execute([v.Submit(draft(f"t{n}", handler="echo", priority=n)) for n in range(4)])
+    bad = v.Submit(draft("b", handler="\ud800"))
+    for request, n in ((2, 1), (3, 2)):
+        claimed, refused = store.execute([v.Claim("o", request, (v.Group(("echo",), ("*",), n),)), bad])
+        assert isinstance(refused, StoreError)
+        assert isinstance(claimed, v.Claimed)
+        assert [task.priority for task in claimed.tasks[0]] == [3, 2, 1][request - 2 : request - 2 + n]
+
+
+def test_lanes_that_nobody_serves_are_not_read(store: SqliteStore) -> None:
+    def claim(request: int) -> list[str]:
+        """What a claim asks the file."""
+        asked: list[str] = []
+        store._writer.set_trace_callback(asked.append)
+        store.execute([v.Claim("o", request, (v.Group(("echo", "other"), ("q1", "q2"), 100),))])
+        store._writer.set_trace_callback(None)
+        return asked
+
+    before = claim(2)
+    drafts = [draft(f"h{n}", handler=f"h{n}") for n in range(50)]  # unknown handlers
+    drafts += [draft(f"q{n}", queue=f"q{n}") for n in range(3, 53)]  # a known one where nobody serves it
+    drafts += [draft(f"p{n}", queue="q1", priority=n) for n in range(10)]
+    store.execute([v.Pause("q1"), *(v.Submit(one) for one in drafts)])
+    assert len(claim(3)) == len(before)
+    store.execute([v.Resume("q1")])
+    assert len(claim(4)) > len(before)
+
+
 def test_what_is_no_verb_is_refused_before_anything_is_done(store: SqliteStore) -> None:
     with pytest.raises(TypeError, match="Promote"):
         store.execute([v.Submit(draft("one")), ev.Promote(id="held")])

@@ -21,6 +21,7 @@ COPIED = ("storage", "taskqueue", "tests/contract")
 WITNESS = "test_submit.py::test_a_submit_stores_the_draft[sqlite-changes0]"
 EVENT, CLAIM = "sql/event.sql", "sql/claim.sql"
 TABLE, RIGHTS, TURNS = "test_table.py", "test_claim_rights.py", "test_claim.py"
+LANES, SCHEDULES = "test_claim_lanes.py", "test_schedules.py"
 
 
 class Bug(NamedTuple):
@@ -144,7 +145,63 @@ BUGS = (
         "sql/tick.sql",
         "AND cursor = :cursor",
         "AND :cursor = :cursor",
-        "test_schedules.py::test_a_repeated_tick_makes_nothing_twice[sqlite]",
+        f"{SCHEDULES}::test_a_repeated_tick_makes_nothing_twice[sqlite]",
+    ),
+    Bug(
+        "a paused schedule fires",
+        "sql/tick.sql",
+        "NOT (paused AND :runs)",
+        "NOT (paused AND :runs AND FALSE)",
+        f"{SCHEDULES}::test_a_paused_schedule_submits_nothing[sqlite-False]",
+    ),
+    Bug(
+        "a schedule that is busy is not seen",
+        "sql/schedule.sql",
+        "AND finished_at IS NULL",
+        "AND finished_at IS NULL AND place = 'running'",
+        f"{SCHEDULES}::test_what_is_not_finished_is_under_way[sqlite]",
+    ),
+    Bug(
+        "alone, all are submitted",
+        "sqlite_schedules.py",
+        "else drafts[:1]",
+        "else drafts",
+        f"{SCHEDULES}::test_alone_where_nothing_is_under_way_the_first_is_submitted[sqlite]",
+    ),
+    Bug(
+        "whoever writes a schedule last wins",
+        "sqlite_schedules.py",
+        "(old.generation, old.cursor) != verb.expect",
+        "False",
+        f"{SCHEDULES}::test_of_two_writers_that_saw_the_same_one_wins[sqlite]",
+    ),
+    Bug(
+        "a tick between is not seen",
+        "sqlite_schedules.py",
+        "(old.generation, old.cursor) != verb.expect",
+        "old.generation != verb.expect[0]",
+        f"{SCHEDULES}::test_a_tick_comes_before_a_writer_that_has_not_seen_it[sqlite]",
+    ),
+    Bug(
+        "what comes back to a lane is not seen",
+        "sqlite_lanes.py",
+        "self.enter(lane, new)",
+        "self.enter(lane, new, _NEVER)",
+        f"{LANES}::test_what_comes_back_stands_where_it_belongs[sqlite-False-released]",
+    ),
+    Bug(
+        "a lane that was read is not put back",
+        "sqlite_claim.py",
+        "turns.put(tx.lanes.by_id[number])",
+        "number",
+        f"{LANES}::test_many_lanes_are_one_line[sqlite]",
+    ),
+    Bug(
+        "heavy pages do not end",
+        "sqlite_reads.py",
+        "size >= v.BYTES_PER_PAGE",
+        "size < 0",
+        "test_reads.py::test_a_page_ends_where_it_is_heavy[sqlite]",
     ),
 )
 
