@@ -306,7 +306,7 @@ def test_what_is_not_finished_is_under_way(deck: Driver, clock: ManualClock) -> 
     assert busy()
 
 
-def test_a_tick_says_whether_it_made_a_task(deck: Driver) -> None:
+def test_a_tick_whose_tasks_exist_has_made_none(deck: Driver) -> None:
     put(deck)
     assert alone(deck, skipped={"misfire": 1}) == v.Answer(Code.OK)
     assert alone(deck, "one") == v.Answer(Code.OK, Status.PENDING)
