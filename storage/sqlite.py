@@ -199,5 +199,6 @@ class SqliteStore(Reads):
     def close(self) -> None:
         """Close the readers, then the writer (which moves the log into the file), then let go of the directory."""
         super().close()
+        self._tx.close()
         self._writer.close()
         self._lock.release()

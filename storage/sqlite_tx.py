@@ -30,6 +30,11 @@ class Tx:
         self.lanes.load()
         self.last = self._last()
 
+    def close(self) -> None:
+        """Let go of the statements: while one is held, SQLite keeps the file open behind a closed connection."""
+        self._cursor.close()
+        self.lanes.close()
+
     def _last(self) -> int:
         ((last,),) = self.all("lane.last")
         return int(last)
