@@ -34,10 +34,6 @@ class Lanes:
         self._aging = aging
         self.load()
 
-    def close(self) -> None:
-        """Let go of the statements."""
-        self._cursor.close()
-
     def load(self) -> None:
         """Forget what is here; take what the file says."""
         self._by_name: dict[tuple[str, str, int], Lane] = {}

@@ -18,9 +18,10 @@ class Tx:
     """The present transaction; `now` is the store's time in it, `aging` the head start of a priority level."""
 
     def __init__(self, connection: sqlite3.Connection, aging: int) -> None:
-        self._cursor = connection.cursor()
+        self._cursors = [connection.cursor(), connection.cursor()]
+        self._cursor, theirs = self._cursors
         self._sql = statements()
-        self.lanes = Lanes(connection.cursor(), aging)
+        self.lanes = Lanes(theirs, aging)
         self.aging = aging
         self.now = 0
         self.last = self._last()
@@ -32,8 +33,8 @@ class Tx:
 
     def close(self) -> None:
         """Let go of the statements: while one is held, SQLite keeps the file open behind a closed connection."""
-        self._cursor.close()
-        self.lanes.close()
+        while self._cursors:
+            self._cursors.pop().close()
 
     def _last(self) -> int:
         ((last,),) = self.all("lane.last")
