@@ -201,10 +201,14 @@ class Schedules:
         spec = Spec.decode(schedule.spec)
         orphaned = spec.owner is Owner.CODE and schedule.id not in declared
         still = schedule.paused or orphaned
+        coming, skipped, now = None, Counter(schedule.skipped), self._clock.now()
         try:
-            coming = None if still else spec.recurrence().next(max(schedule.cursor, self._clock.now()))
+            if still:  # the leader looks at it now and then only
+                skipped += Counter({PAUSED: spec.recurrence().count(schedule.cursor, now)})
+            else:
+                coming = spec.recurrence().next(max(schedule.cursor, now))
         except ValueError:
-            coming = None  # its zone is not known on this machine (any more), so it does not fire
+            pass  # its zone is not known on this machine (any more), so it does not fire
         return ScheduleView(
             id=schedule.id,
             spec=spec,
@@ -212,5 +216,5 @@ class Schedules:
             orphaned=orphaned,
             next_run_at=coming,
             last_run_at=schedule.last_run_at,
-            skipped=schedule.skipped,
+            skipped=dict(skipped),
         )

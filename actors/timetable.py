@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from itertools import count
 
 from storage import verbs as v
-from taskqueue.core.clock import MINUTE, SECOND
+from taskqueue.core.clock import HOUR, SECOND
 from taskqueue.core.config import Config
 from taskqueue.core.errors import InvalidInput
 from taskqueue.core.recurrence import Recurrence
@@ -26,7 +26,7 @@ log = logging.getLogger("taskqueue.schedules")
 
 TICKS_AT_ONCE = 100
 TASKS_AT_ONCE = 1_000
-IDLE_LOOK = MINUTE
+IDLE_LOOK = HOUR
 RETRY = 1 * SECOND
 ANSWER_WITHIN = 10 * SECOND
 
@@ -184,7 +184,7 @@ class Timetable:
         if self._still(entry):
             return now + IDLE_LOOK
         due = entry.recurrence.next(entry.schedule.cursor)
-        return now + 1_000 * IDLE_LOOK if due is None else due
+        return now + 24 * IDLE_LOOK if due is None else due
 
     def _push(self, name: str, moment: int) -> None:
         self._entries[name].at = moment

@@ -9,7 +9,7 @@ from storage import verbs as v
 from storage.sqlite_rows import DELAYED, READY, STATUS, inline, text
 from storage.sqlite_tx import Tx
 from taskqueue.core.events import Code
-from taskqueue.core.task import Draft, Status, born
+from taskqueue.core.task import Draft, Status, first_times
 
 
 def submit(tx: Tx, verb: v.Submit) -> v.Submitted:
@@ -44,18 +44,18 @@ def insert(tx: Tx, draft: Draft) -> bool:
     """Store a draft, whatever its key says; False, and nothing changed, where its id is taken."""
     seq = tx.last + 1
     now = tx.now
-    due = born(draft, now).due_at if draft.delay or draft.run_at is not None else now
+    eligible, due = first_times(draft, now)
     place = DELAYED if due > now else READY
     lane = tx.lanes.find(draft.queue, draft.handler, draft.priority).id
     payload = inline(draft.payload)
     tags = text(draft.tags) if draft.tags else "[]"
     if not tx.run(
-        "submit", seq, draft.id, lane, place, now, due, draft.expires_at, draft.timeout, draft.retries,
+        "submit", seq, draft.id, lane, place, now, eligible, due, draft.expires_at, draft.timeout, draft.retries,
         draft.keep_result, draft.checksum, draft.digest, tags, draft.key, draft.schedule, payload,
     ):  # fmt: skip
         return False
     tx.last = seq
-    tx.lanes.enter(lane, place, (due, draft.id))
+    tx.lanes.enter(lane, place, (eligible, draft.id))
     if payload is None:
         tx.run("submit.payload", seq, draft.payload)
     for tag in draft.tags:

@@ -1,11 +1,11 @@
 -- A task is born, unless its id is taken: then no row is changed.
--- takes: seq, id, lane, place, created_at, eligible_at, expires_at, timeout, retries, keep_result, checksum, digest, tags, key, schedule, payload
+-- takes: seq, id, lane, place, created_at, eligible_at, due_at, expires_at, timeout, retries, keep_result, checksum, digest, tags, key, schedule, payload
 INSERT INTO tasks (
     seq, id, lane, place, created_at, eligible_at, due_at, expires_at, timeout, retries, retries_left, keep_result,
     checksum, digest, tags, key, schedule, payload
 ) VALUES (
-    :seq, :id, :lane, :place, :created_at, :eligible_at, :eligible_at, :expires_at, :timeout, :retries, :retries, :keep_result,
-    :checksum, :digest, :tags, :key, :schedule, :payload
+    :seq, :id, :lane, :place, :created_at, :eligible_at, :due_at, :expires_at, :timeout, :retries, :retries,
+    :keep_result, :checksum, :digest, :tags, :key, :schedule, :payload
 ) ON CONFLICT (id) DO NOTHING
 
 -- :twin

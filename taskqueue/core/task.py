@@ -171,7 +171,7 @@ class Task(Struct, frozen=True, kw_only=True):
 
 def born(draft: Draft, now: int) -> Task:
     """The task that a submit of `draft` at store time `now` makes."""
-    due = max(now, draft.run_at or 0, now + draft.delay)
+    eligible, due = first_times(draft, now)
     return Task(
         id=draft.id,
         handler=draft.handler,
@@ -187,12 +187,22 @@ def born(draft: Draft, now: int) -> Task:
         key=draft.key,
         schedule=draft.schedule,
         created_at=now,
-        eligible_at=due,
+        eligible_at=eligible,
         due_at=due,
         expires_at=draft.expires_at,
         retries_left=draft.retries,
         delayed=due > now,
     )
+
+
+def first_times(draft: Draft, now: int) -> tuple[int, int]:
+    """From when on a new task stands in line, and when it is due. The task of a schedule's due time that has passed
+    stands in line from now on, and is due since then.
+    """
+    eligible = max(now, draft.run_at or 0, now + draft.delay)
+    if draft.schedule is not None and draft.run_at is not None:
+        return eligible, draft.run_at
+    return eligible, eligible
 
 
 def rank(priority: int, eligible_at: int, aging: int) -> int:

@@ -314,3 +314,22 @@ def test_a_tick_whose_tasks_exist_has_made_none(deck: Driver) -> None:
     seen = {"cursor": stored(deck).cursor, "upto": 900}
     assert tick(deck, draft("one", schedule="s"), **seen) == v.Answer(Code.OK)
     assert tick(deck, draft("one"), draft("two"), cursor=900, upto=901) == v.Answer(Code.OK, Status.PENDING)
+
+
+def test_a_due_time_that_is_past_stands_in_line_from_now_on(deck: Driver, clock: ManualClock) -> None:
+    put(deck)
+    clock.advance(SECOND)
+    late, coming = deck.now - 1, deck.now + MINUTE
+    tick(deck, draft("late", schedule="s", run_at=late), draft("coming", schedule="s", run_at=coming))
+    shown = {task.id: (task.due_at, task.eligible_at, task.delayed) for task in everything(deck.store)}
+    assert shown == {"late": (late, deck.now, False), "coming": (coming, coming, True)}
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_tick_says_whether_it_made_a_task(deck: Driver, alone: bool) -> None:
+    put(deck)
+    assert tick(deck, skipped={"misfire": 1}, alone=alone) == v.Answer(Code.OK)
+    made = tick(deck, draft("one", schedule="s"), alone=alone, cursor=200, upto=300)
+    assert made == v.Answer(Code.OK, Status.PENDING)
+    again = tick(deck, draft("two", schedule="s"), alone=alone, cursor=300, upto=400)
+    assert again.status is (None if alone else Status.PENDING)
