@@ -24,6 +24,9 @@ log = logging.getLogger("taskqueue.supervisor")
 BUDGET = 5
 WINDOW = 60 * SECOND
 
+ATTENTION = 0.5
+"""Seconds that a signal may have to wait."""
+
 Factory = Callable[[OnDeath], pykka.ActorRef[Any]]
 
 
@@ -106,9 +109,9 @@ class Supervisor:
 
     def tend(self) -> StopAsked:
         """Handle what happens until somebody asks to stop."""
-        while True:
-            if (asked := self._take(self._events.get())) is not None:
-                return asked
+        while (asked := self.wait(ATTENTION)) is None:
+            pass  # a signal that the kernel gave to another thread is acted upon when this one comes to itself
+        return asked
 
     def _take(self, event: Died | Stuck | StopAsked) -> StopAsked | None:
         if isinstance(event, StopAsked):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import random
 import signal
 import threading
@@ -122,6 +123,15 @@ def test_nothing_that_hangs_keeps_it(node: NodeProcess, handlers: list[str]) -> 
     for task in stored.tasks(node.data).values():
         assert task.status in (Status.PENDING, Status.COMPLETED)
         assert task.crashes == 0
+
+
+def test_a_signal_that_another_thread_takes(node: NodeProcess) -> None:
+    """The kernel may give a signal to any thread, as after a pause of the process; Python acts on it in the first."""
+    client = node.start()
+    assert client.finished(client.submit("echo", 1))["status"] == "completed"  # by now the first thread only waits
+    others = [int(entry.name) for entry in Path(f"/proc/{node.pid}/task").iterdir() if entry.name != str(node.pid)]
+    assert ctypes.CDLL(None).tgkill(node.pid, others[0], signal.SIGTERM) == 0
+    assert node.ended(GRACE + LEEWAY).code == 0
 
 
 def test_long_polls_are_answered(node: NodeProcess) -> None:
