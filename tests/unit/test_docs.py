@@ -134,3 +134,9 @@ def test_what_is_said_to_be_unavailable_is() -> None:
     keys = [cells[0] for cells in rows(section("operations.md", "Settings"))[2:]]
     unavailable = {key for key, option in OPTIONS.items() if option.field is None}
     assert set(keys[keys.index("clusterEnabled") :]) == unavailable
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_block_of_json_is_json(page: Path) -> None:
+    for text in re.findall(r"^ *```json\n(.*?)^ *```", page.read_text(), re.MULTILINE | re.DOTALL):
+        json.loads(text)
