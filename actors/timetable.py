@@ -105,19 +105,27 @@ class Timetable:
 
     def next(self) -> int | None:
         """The moment at which the first of them wants to be looked at."""
-        return self._heap[0][0] if self._heap and self._scheduling is not None else None
+        if self._scheduling is None:
+            return None
+        while self._heap and not self._stands(*self._heap[0]):
+            heapq.heappop(self._heap)
+        return self._heap[0][0] if self._heap else None
+
+    def _stands(self, moment: int, _: int, name: str) -> bool:
+        """Is the schedule still there, and does it still want to be looked at at that moment?"""
+        entry = self._entries.get(name)
+        return entry is not None and entry.at == moment
 
     def ticks(self, leader: str, epoch: int, now: int) -> list[v.Tick]:
         """The ticks of what is due at `now`; each is answered with `settled`."""
         ticks: list[v.Tick] = []
         tasks = 0
-        if self._scheduling is None:
-            return ticks
-        while self._heap and self._heap[0][0] <= now and len(ticks) < TICKS_AT_ONCE and tasks < TASKS_AT_ONCE:
-            moment, _, name = heapq.heappop(self._heap)
-            entry = self._entries.get(name)
-            if entry is None or entry.at != moment:
-                continue  # it has gone, or wants to be looked at another time by now
+        while len(ticks) < TICKS_AT_ONCE and tasks < TASKS_AT_ONCE:
+            moment = self.next()
+            if moment is None or moment > now:
+                break
+            name = heapq.heappop(self._heap)[2]
+            entry = self._entries[name]
             try:
                 tick = self._tick(entry, leader, epoch, now)
             except InvalidInput as error:

@@ -89,8 +89,10 @@ class Clockwork:
         self.desk.scheduler.mail.clear()
 
     def pass_time(self, span: int, step: int) -> None:
-        """Let time pass, with an alarm at every step."""
+        """Let time pass, with a tick at the first step and an alarm at each."""
         end = self.clock.monotonic() + span
+        self.clock.advance(min(step, span))
+        self.keep_house()
         while (left := end - self.clock.monotonic()) > 0:
             self.clock.advance(min(step, left))
             self.fire()

@@ -21,7 +21,7 @@ from cluster.members import Liveness
 from storage import verbs as v
 from storage.memory import MemoryStore
 from taskqueue.core import events as ev
-from taskqueue.core.clock import MINUTE, SECOND
+from taskqueue.core.clock import HOUR, MINUTE, SECOND
 from taskqueue.core.errors import StoreError, StoreFull
 from taskqueue.core.events import Code
 from tests.factories import draft
@@ -269,3 +269,30 @@ def test_once_it_leaves_it_beats_no_more(desk: Desk, health: HealthActor) -> Non
 def test_an_unknown_message_is_a_bug(health: HealthActor) -> None:
     with pytest.raises(TypeError, match="HealthActor does not know the message Wake"):
         health.on_receive(Wake())
+
+
+# -- the clock ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("span", "said"),
+    [
+        (HOUR, "the clock was set ahead by 3600.0 s"),
+        (-HOUR, "the clock was set back by 3600.0 s"),
+        (1_500_000, "the clock was set ahead by 1.5 s"),
+        (SECOND, None),
+        (-SECOND, None),
+        (0, None),
+    ],
+)
+def test_a_clock_that_is_set_is_said_once(
+    desk: Desk, health: HealthActor, caplog: pytest.LogCaptureFixture, span: int, said: str | None
+) -> None:
+    desk.clock.advance(MINUTE)
+    health.on_receive(TakePulse())
+    desk.clock.jump(span)
+    for _ in range(3):
+        desk.clock.advance(SECOND)
+        health.on_receive(TakePulse())
+    jumps = [record for record in caplog.records if getattr(record, "event", None) == "clock_jump"]
+    assert [record.getMessage() for record in jumps] == ([] if said is None else [said])
