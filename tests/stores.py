@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import sqlite3
+import tempfile
 from collections import Counter, defaultdict
 from contextlib import closing
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ from msgspec.structs import replace
 
 from storage import verbs as v
 from storage.memory import open_memory
+from storage.redis import open_redis
 from storage.sqlite import open_sqlite
 from storage.sqlite_file import NAME
 from storage.store import Store
@@ -22,6 +26,7 @@ from taskqueue.core.events import Code
 from taskqueue.core.task import Place, Status, Task, place
 from taskqueue.core.views import DeadCount, Declaration, Filter, Held
 from tests.factories import draft
+from tests.redis_server import RedisServer
 
 
 class Memory:
@@ -69,7 +74,45 @@ class Sqlite:
             assert connection.execute(statement, values).rowcount == 1
 
 
-BACKENDS = {"memory": Memory, "sqlite": Sqlite}
+class Redis:
+    """The backend in a namespace of its own on a server that all tests of a process share."""
+
+    _server: RedisServer | None = None
+    _numbers = count()
+
+    def __init__(self, folder: Path, clock: ManualClock) -> None:
+        self._prefix = f"{{t{next(self._numbers)}}}:"
+        server = self.server()
+        config = Config(data_dir=str(folder), redis_address=server.url, namespace=self._prefix[1:-2])
+        self.store = open_redis(config, clock)
+        self._client = server.client
+
+    @classmethod
+    def server(cls) -> RedisServer:
+        """The server, started at its first use and ended with the process."""
+        if cls._server is None:
+            folder = tempfile.TemporaryDirectory(prefix="taskqueue-redis-")
+            server = RedisServer(Path(folder.name)).start()
+            atexit.register(folder.cleanup)
+            atexit.register(server.stop)
+            cls._server = server
+        return cls._server
+
+    def corrupt(self, task_id: str) -> None:
+        """Change a stored payload behind the store's back."""
+        self._client.hset(f"{self._prefix}task:{task_id}", "pay", '{"a":2}')
+
+    def lose_member(self, owner: str) -> None:
+        """Forget a member behind the store's back."""
+        assert self._client.delete(f"{self._prefix}member:{owner}") == 1
+
+    def miscount(self) -> None:
+        """Falsify a count behind the store's back."""
+        self._client.hincrby(self._prefix + "counts", "P/default/echo", 5)
+        self._client.hincrby(self._prefix + "totals", "P", 5)
+
+
+BACKENDS = {"memory": Memory, "sqlite": Sqlite, "redis": Redis}
 
 
 def group(*handlers: str, n: int = 100, queues: tuple[str, ...] = ("*",), solo: bool = False) -> v.Group:

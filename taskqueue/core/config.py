@@ -52,6 +52,15 @@ class Config(Struct, frozen=True, kw_only=True):
     async_concurrency: int = 200
     storage: str = "sqlite"
     namespace: str = "taskqueue"
+    redis_address: str = "localhost:6379"
+    redis_password: str = ""
+    redis_ca_file: str | None = None
+    redis_cert_file: str | None = None
+    redis_key_file: str | None = None
+    redis_wait_replicas: int = 0
+    clean_redis_on_start: bool = False
+    require_durability: str | None = None
+    allow_eviction: bool = False
     node_id: str = ""
     lease_ttl: int = 15 * SECOND
     heartbeat_interval: int = 1 * SECOND

@@ -64,6 +64,12 @@ class StoreFull(StoreError):
     """No room to write. Nothing was changed; finishing and deleting go on as far as there is room."""
 
 
+class StoreUnavailable(StoreError):
+    """The store cannot be reached, or cannot vouch for what it did: the outcome is unknown. It may come back by itself;
+    until then the same may be asked again, with the same ids.
+    """
+
+
 class StoreBroken(StoreError):
     """The store's medium failed (I/O error, failed fsync). Outcomes are unknown; the process has to end and look
     again.

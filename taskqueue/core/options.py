@@ -6,6 +6,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from taskqueue.core.addresses import masked, parse_address
 from taskqueue.core.clock import MILLISECOND
 from taskqueue.core.config import MIB, Backoff, Config, Retain, Retention
 from taskqueue.core.kinds import (
@@ -46,6 +47,30 @@ def backoff() -> Kind:
         return made
 
     return Kind(read, whole.text, whole.show)
+
+
+def _redis_address() -> Kind:
+    def read(value: Any) -> str:
+        if not isinstance(value, str):
+            raise Wrong("expected host:port or a URL")
+        try:
+            parse_address(value)
+        except ValueError as error:
+            raise Wrong(str(error)) from None
+        return value
+
+    return Kind(read, show=masked)
+
+
+def _secret() -> Kind:
+    """A text that no message repeats and nothing shows."""
+
+    def read(value: Any) -> str:
+        if not isinstance(value, str) or not value.isprintable():
+            raise Wrong("expected printable characters")
+        return value
+
+    return Kind(read, show=lambda value: "***" if value else "")
 
 
 def _retain(default: Retain) -> Kind:
@@ -94,25 +119,25 @@ _BUILT: dict[str, tuple[str, Kind]] = {
     "maxResultBytes": ("max_result_bytes", _SIZE),
     "maxBatchBytes": ("max_batch_bytes", _SIZE),
     "priorityAging": ("priority_aging", span()),
+    "redisAddress": ("redis_address", _redis_address()),
+    "redisPassword": ("redis_password", _secret()),
+    "redisCaFile": ("redis_ca_file", nullable(path())),
+    "redisCertFile": ("redis_cert_file", nullable(path())),
+    "redisKeyFile": ("redis_key_file", nullable(path())),
+    "redisWaitReplicas": ("redis_wait_replicas", integer(0, 100)),
+    "cleanRedisOnStart": ("clean_redis_on_start", switch()),
+    "requireDurability": ("require_durability", nullable(word("fsync|replicated", '"fsync", "replicated", or null'))),
+    "allowEviction": ("allow_eviction", switch()),
     "allowedHosts": ("allowed_hosts", several(_HOST, "a list of host names")),
 }
 
 # Known and accepted at their default; anything else is refused by name until the feature is there.
 _UNBUILT: dict[str, tuple[Any, Kind]] = {
     "clusterEnabled": (False, switch()),
-    "redisAddress": ("localhost:6379", _ANYTHING),
-    "redisPassword": ("", Kind(lambda value: value)),
-    "cleanRedisOnStart": (False, switch()),
     "apiTokens": ([], _ANYTHING),
     "allowUnauthenticated": (False, switch()),
-    "redisWaitReplicas": (0, integer(0, 100)),
-    "requireDurability": (None, nullable(_ANYTHING)),
-    "allowEviction": (False, switch()),
     "maxTasksPerChild": (None, nullable(_ANYTHING)),
     "maxChildMemory": (None, nullable(_ANYTHING)),
-    "redisCaFile": (None, nullable(_ANYTHING)),
-    "redisCertFile": (None, nullable(_ANYTHING)),
-    "redisKeyFile": (None, nullable(_ANYTHING)),
 }
 
 OPTIONS: dict[str, Option] = {
@@ -124,7 +149,7 @@ OPTIONS: dict[str, Option] = {
 def show(config: Config) -> dict[str, Any]:
     """The configuration in the words of `config.json`; reading it again gives the same one.
 
-    Secrets need no masking as long as the keys that hold them are accepted at their empty default only.
+    But for its secrets: those are masked.
     """
     return {
         key: option.kind.show(option.default if option.field is None else getattr(config, option.field))

@@ -185,7 +185,7 @@ def _read(key: str, item: _Given) -> Any:
     except Wrong as error:
         raise ConfigError(one_line(f"{item.source}{error.path}: {error}")) from None
     # The value is not repeated: it may be a secret.
-    if (option.field is None and value != option.default) or (key == "storage" and value == "redis"):
+    if option.field is None and value != option.default:
         raise ConfigError(one_line(f"{item.source}: not available in this version"))
     return value
 

@@ -254,19 +254,10 @@ def test_a_file_that_is_there_but_cannot_be_read_is_an_error(error: Exception, s
 
 UNBUILT: dict[str, Any] = {
     "clusterEnabled": True,
-    "redisAddress": "elsewhere:6379",
-    "redisPassword": "hunter2",
-    "cleanRedisOnStart": True,
     "apiTokens": [{"name": "ci", "token": "hunter2", "role": "viewer"}],
     "allowUnauthenticated": True,
-    "redisWaitReplicas": 1,
-    "requireDurability": "fsync",
-    "allowEviction": True,
     "maxTasksPerChild": 100,
     "maxChildMemory": 1_000_000,
-    "redisCaFile": "ca.pem",
-    "redisCertFile": "cert.pem",
-    "redisKeyFile": "key.pem",
 }
 
 
@@ -289,9 +280,54 @@ def test_what_is_not_built_is_accepted_at_its_default(key: str) -> None:
     assert config_of(file={key: option.kind.show(option.default)}) == Config()
 
 
-def test_the_redis_store_is_refused_by_name() -> None:
-    assert refusal(file={"storage": "redis"}) == "config.json: storage: not available in this version"
-    assert config_of(file={"storage": "memory"}).storage == "memory"
+REDIS: dict[str, tuple[str, Any]] = {
+    "storage": ("storage", "redis"),
+    "redisAddress": ("redis_address", "sentinel://a:1,b/main"),
+    "redisPassword": ("redis_password", "hunter2"),
+    "redisCaFile": ("redis_ca_file", "ca.pem"),
+    "redisCertFile": ("redis_cert_file", "cert.pem"),
+    "redisKeyFile": ("redis_key_file", "key.pem"),
+    "redisWaitReplicas": ("redis_wait_replicas", 2),
+    "cleanRedisOnStart": ("clean_redis_on_start", True),
+    "requireDurability": ("require_durability", "fsync"),
+    "allowEviction": ("allow_eviction", True),
+}
+
+
+@pytest.mark.parametrize("key", REDIS)
+def test_what_redis_needs_is_read(key: str) -> None:
+    field, value = REDIS[key]
+    assert getattr(config_of(file={key: value}), field) == value
+    text = value if isinstance(value, str) else json.dumps(value)
+    assert getattr(load([], {variable(key): text}, lambda _: b"{}").config, field) == value
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["", "a:b", "a:99999", "http://a", "redis://", "redis://a/x", "redis://a:1/0/1", "unix://", "sentinel://a:1", "cluster://a/x"],
+)
+def test_a_bad_redis_address_is_refused(address: str) -> None:
+    assert refusal(file={"redisAddress": address}).startswith("config.json: redisAddress: ")
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        {"redisAddress": "redis://me:hunter2@host:port"},
+        {"redisAddress": "hunter2://me:hunter2@host"},
+        {"redisPassword": "hunter2\n"},
+        {"redisPassword": ["hunter2"]},
+    ],
+)
+def test_no_refusal_repeats_a_password(file: dict[str, Any]) -> None:
+    assert "hunter2" not in refusal(file=file)
+
+
+def test_no_password_is_shown() -> None:
+    config = config_of(file={"redisAddress": "rediss://me:hunter2@host:1/3", "redisPassword": "hunter2"})
+    shown = json.loads(render(config))
+    assert shown["redisAddress"] == "rediss://me:***@host:1/3"
+    assert shown["redisPassword"] == "***"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost", "LOCALHOST"])

@@ -1,0 +1,107 @@
+"""Every key of the Redis backend, and the fields of a task's hash.
+
+All keys of a deployment begin with `{<namespace>}:`, so that a Redis Cluster keeps them in one slot and several
+namespaces share a server without touching. What is fixed is handed to every script as KEYS, in the order of `FIXED`;
+what bears a name is built inside the scripts. Names of handlers, queues and tags have no `/`, so a lane can be written
+`<queue>/<handler>` and a count's cell `<state>/<queue>/<handler>`.
+"""
+
+from __future__ import annotations
+
+FIXED = {
+    "meta": "hash: dataset, schema, min_reader, aging; last numbers: born, joined, ordered, noted, revision; limbo",
+    "counts": "hash: cell -> how many tasks",
+    "totals": "hash: state -> how many tasks",
+    "causes": "hash: <cause>/<handler> -> how many dead letters",
+    "lanes": "set: every lane that ever held a task",
+    "delayed": "sorted set: tasks that wait for their time, by due time",
+    "expiry": "sorted set: waiting tasks that will be over, by that time",
+    "paused": "set: queues",
+    "solos": "set: lanes in which suspects wait",
+    "owners": "set: incarnations that hold a task",
+    "members": "sorted set: incarnations, by order of arrival",
+    "nodes": "hash: node -> its live incarnation",
+    "live": "hash: live incarnation -> its beats",
+    "term": "hash: owner, epoch, beat",
+    "schedules": "set: ids",
+    "generations": "hash: schedule -> last generation, which outlives the schedule",
+    "tallies": "sorted set: minutes that are counted",
+    "details": "sorted set: minutes whose counts by handler are still there",
+    "notes": "list: the audit log, newest first",
+}
+
+NAMED = {
+    "task:<id>": "hash: see TASK_FIELDS",
+    "body:<id>": "string: a payload of more than 64 bytes, so that the hash stays small",
+    "result:<id>": "string: a result of more than 64 bytes",
+    "key:<idempotency key>": "string: <time> <id> <digest>, for 24 hours",
+    "ready:<lane>": "sorted set: claimable tasks, by rank",
+    "solo:<lane>": "sorted set: claimable suspects, by rank",
+    "since:<lane>": "sorted set: the same, by due time",
+    "open:<handler>": "set: queues with claimable tasks of the handler",
+    "run:<owner>": "sorted set: what it holds, by number of creation",
+    "list:<cell>": "sorted set: tasks of a lane in a state (but processing), by number of creation",
+    "done:<state>": "sorted set: finished tasks, by time of their end",
+    "tag:<tag>": "sorted set: tasks, by number of creation",
+    "made:<schedule>": "sorted set: its tasks, by number of creation",
+    "busy:<schedule>": "sorted set: those of them that are not finished",
+    "member:<owner>": "hash: what it said of itself; beg, beat, seen, running, req, step, draining, fenced, gone",
+    "orders:<owner>": "hash: number -> `drain`, `undrain` or `cancel <task> <fence>`",
+    "schedule:<id>": "hash: spec, cursor, gen, paused, last, skip/<reason>",
+    "tally:<minute>": "hash: name -> count",
+    "said:<name>": "string: the answer of a call, for a minute, so that a repeat is harmless",
+}
+
+TASK_FIELDS = {
+    "ln": "lane",
+    "no": "number of creation",
+    "st": "state: P pending, R processing, C completed, F failed, D dead-lettered, X cancelled",
+    "sum": "checksum",
+    "dig": "digest",
+    "pri": "priority",
+    "to": "timeout",
+    "ret": "retries",
+    "keep": "0: the result is not kept",
+    "pay": "the payload, up to 64 bytes; else in body:<id>",
+    "big": "the payload has more than 64 KiB: a claim does not bring it",
+    "tag": "tags, joined by /",
+    "key": "idempotency key",
+    "sch": "schedule",
+    "at": "created_at",
+    "el": "eligible_at; absent: as created_at",
+    "due": "due_at; absent: as eligible_at",
+    "exp": "expires_at",
+    "left": "retries_left; absent: as retries",
+    "del": "delayed",
+    "solo": "solo",
+    "att": "attempt; absent: 0",
+    "cr": "crashes; absent: 0",
+    "gen": "generation; absent: 1",
+    "fe": "fence; absent: 0",
+    "own": "owner of the present or the last run",
+    "nod": "node",
+    "req": "request",
+    "op": "op",
+    "beg": "started_at",
+    "fin": "finished_at",
+    "pro": "progress: MessagePack of fraction, note, time",
+    "out": "result, up to 64 bytes",
+    "far": "the result is in result:<id>",
+    "err": "type of the error",
+    "msg": "its message",
+    "cau": "its cause",
+    "his": "history: a byte with the number of entries, then MessagePack of each",
+}
+
+WAKE = "wake"
+"""Channel (with the prefix): a lane in which there is work now and was none before."""
+
+
+def prefix(namespace: str) -> str:
+    """What every key of a namespace begins with."""
+    return f"{{{namespace}}}:"
+
+
+def fixed(namespace: str) -> tuple[str, ...]:
+    """The keys that every script gets, in the order of `FIXED`."""
+    return tuple(prefix(namespace) + name for name in FIXED)

@@ -1,0 +1,151 @@
+#!lua flags=allow-oom
+-- Hand out tasks. Takes: {owner, request, step, {{n, solo, {handler ...}, {queue ...} or false}, ...}}; no queues: all.
+-- `step` counts the calls of one request, which goes on where a task that was handed out turned out to be damaged.
+-- Answers {code, now, next due or false, since when a suspect waits or false, node, repeat, groups}: per group a list of
+-- {id, fence, fields before the claim, payload or false}; where it is a repeat, one list of {fields, payload, result} of
+-- what is still held.
+-- uses: lib, lib_index, lib_task, lib_merge, lib_promote
+local owner, request, step, groups = items[1], items[2], items[3], items[4]
+local GIVEN_UP = 1000 -- tasks whose time is over that one claim clears away at most
+local member = call('HMGET', prefix .. 'member:' .. owner, 'node', 'gone', 'req', 'step', 'draining')
+local node = member[1]
+if not node or member[2] then return { 'fenced' } end
+local last, last_step = tonumber(member[3] or 0), tonumber(member[4] or 0)
+if request < last then return { 'refused' } end
+local again = request == last and step <= last_step
+
+local paused = {}
+for _, queue in ipairs(call('SMEMBERS', k_paused)) do paused[queue] = true end
+
+local function fetch(list, from, size) return call('ZRANGE', list.key, from, from + size - 1, 'WITHSCORES') end
+
+local function served(group, queue) return not paused[queue] and (not group.queues or group.queues[queue]) end
+
+for _, group in ipairs(groups) do
+  group.handlers, group.queues = {}, false
+  for _, handler in ipairs(group[3]) do group.handlers[handler] = true end
+  if group[4] then
+    group.queues = {}
+    for _, queue in ipairs(group[4]) do group.queues[queue] = true end
+  end
+end
+
+local suspects = call('SMEMBERS', k_solos)
+
+-- The lanes of a group: (lane, key) each.
+local function lanes(group)
+  local found = {}
+  if group[2] then
+    for _, lane in ipairs(suspects) do
+      local queue, handler = string.match(lane, '^([^/]*)/(.*)$')
+      if group.handlers[handler] and served(group, queue) then found[lane] = prefix .. 'solo:' .. lane end
+    end
+  else
+    for handler in pairs(group.handlers) do
+      for _, queue in ipairs(call('SMEMBERS', prefix .. 'open:' .. handler)) do
+        if served(group, queue) then found[queue .. '/' .. handler] = prefix .. 'ready:' .. queue .. '/' .. handler end
+      end
+    end
+  end
+  return found
+end
+
+local lists, given_up = {}, 0 -- a lane's list is shared by the groups: each goes on where the one before it stopped
+
+local function take(list, group, rows, bodies)
+  local id, lane = list.id, list.lane
+  local key = prefix .. 'task:' .. id
+  if group[2] then solo[lane] = true else ready[lane] = true end
+  local flat = call('HGETALL', key)
+  local t = { id = id }
+  for n = 1, #flat, 2 do t[flat[n]] = flat[n + 1] end
+  if t.st ~= 'P' or t.ln ~= lane or not t.no then -- no task, or one that does not belong here
+    leave(list.key, id)
+    if group[2] then leave(prefix .. 'since:' .. lane, id) end
+    call('HINCRBY', k_meta, 'limbo', 1)
+    return
+  end
+  if t.exp and t.exp + 0 <= clock then
+    given_up = given_up + 1
+    expire(t)
+    return
+  end
+  local fence = t.fe and t.fe + 1 or 0
+  fence = fence > clock and text(fence) or now
+  call('HSET', key, 'st', 'R', 'own', owner, 'nod', node, 'req', request, 'fe', fence, 'att', (t.att or 0) + 1,
+    'beg', now)
+  if t.pro then call('HDEL', key, 'pro') end
+  leave(list.key, id)
+  if group[2] then leave(prefix .. 'since:' .. lane, id) end
+  leave(prefix .. 'list:P/' .. lane, id)
+  enter(prefix .. 'run:' .. owner, t.no, id)
+  if t.exp then leave(k_expiry, id) end
+  count('P', lane, -1)
+  count('R', lane, 1)
+  local n = #rows + 1
+  rows[n] = { id, fence, flat, false }
+  if not t.pay and not t.big then bodies[#bodies + 1] = n end
+end
+
+local function fill(group)
+  local rows, bodies, heap = {}, {}, {}
+  local open = lanes(group)
+  local number = 0
+  for _ in pairs(open) do number = number + 1 end
+  for lane, key in pairs(open) do
+    local list = lists[key]
+    if not list then
+      list = open_list(key, 1 + floor(group[1] / number))
+      list.lane = lane
+      list.more = advance(list, fetch)
+      lists[key] = list
+    end
+    if list.more then heap[#heap + 1] = list end
+  end
+  heapify(heap)
+  while #rows < group[1] and heap[1] and given_up < GIVEN_UP do
+    take(heap[1], group, rows, bodies)
+    pop(heap, fetch)
+  end
+  if bodies[1] then
+    local keys = {}
+    for n, at in ipairs(bodies) do keys[n] = prefix .. 'body:' .. rows[at][1] end
+    for n, body in ipairs(call('MGET', unpack(keys))) do rows[bodies[n]][4] = body end
+  end
+  if #rows > 0 then owners[owner] = true end
+  return rows
+end
+
+local taken = {}
+if again then
+  for _, id in ipairs(call('ZRANGE', prefix .. 'run:' .. owner, 0, -1)) do
+    local t = load(id)
+    if t and tonumber(t.req) == request then taken[#taken + 1] = shown(t) end
+  end
+else
+  call('HSET', prefix .. 'member:' .. owner, 'req', request, 'step', step)
+  if member[5] then
+    for n in ipairs(groups) do taken[n] = {} end
+  else
+    promote(100)
+    settle()
+    suspects = call('SMEMBERS', k_solos)
+    for n, group in ipairs(groups) do taken[n] = group[1] > 0 and fill(group) or {} end
+    settle()
+    suspects = call('SMEMBERS', k_solos)
+  end
+end
+
+local due = call('ZRANGE', k_delayed, 0, 0, 'WITHSCORES')[2] or false
+local since = false
+for _, lane in ipairs(suspects) do
+  local queue, handler = string.match(lane, '^([^/]*)/(.*)$')
+  for _, group in ipairs(groups) do
+    if group.handlers[handler] and served(group, queue) then
+      local head = call('ZRANGE', prefix .. 'since:' .. lane, 0, 0, 'WITHSCORES')[2]
+      if head and (not since or head + 0 < since + 0) then since = head end
+      break
+    end
+  end
+end
+return { 'ok', now, due, since, node, again and 1 or 0, taken }

@@ -1,0 +1,7 @@
+#!lua flags=allow-oom
+-- Delete a schedule; its tasks stay. Takes: {id}. Answers {code}.
+-- uses: lib
+if call('SREM', k_schedules, items[1]) == 0 then return answer({ 'not-found' }) end
+call('UNLINK', prefix .. 'schedule:' .. items[1])
+call('HINCRBY', k_meta, 'revision', 1)
+return answer({ 'ok' })

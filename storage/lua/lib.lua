@@ -1,0 +1,39 @@
+-- What every script begins with. Before it the loader puts the fixed keys as locals: `k_<name>` (storage/keys.py).
+--
+-- ARGV[1]: prefix of every key, `{<namespace>}:`    ARGV[2]: now, microseconds; empty: Redis's own TIME
+-- ARGV[3]: head start of one priority level         ARGV[4]: name of this very call, or empty (see `answer`)
+-- ARGV[5]: what the call is about, MessagePack      ARGV[6...]: texts that MessagePack cannot hold, see the verb
+local call, format, floor = redis.call, string.format, math.floor
+local prefix, aging = ARGV[1], tonumber(ARGV[3])
+
+-- A call that was answered before, and repeated since the answer was lost, answers the same again and does nothing.
+if ARGV[4] ~= '' then
+  local said = call('GET', prefix .. 'said:' .. ARGV[4])
+  if said then return cmsgpack.unpack(said) end
+end
+
+local now = ARGV[2]
+if now == '' then
+  local time = call('TIME')
+  now = time[1] .. format('%06d', time[2])
+end
+local clock = tonumber(now)
+local items = cmsgpack.unpack(ARGV[5])
+
+-- A whole number as text; `..` and `tostring` would round it.
+local function text(number) return format('%.0f', number) end
+
+-- The answer of a call that has a name: kept for a minute.
+local function answer(reply)
+  if ARGV[4] ~= '' then call('SET', prefix .. 'said:' .. ARGV[4], cmsgpack.pack(reply), 'PX', 60000) end
+  return reply
+end
+
+-- A hash as a table; nil where there is none.
+local function read(key)
+  local flat = call('HGETALL', key)
+  if #flat == 0 then return nil end
+  local fields = {}
+  for n = 1, #flat, 2 do fields[flat[n]] = flat[n + 1] end
+  return fields
+end

@@ -1,0 +1,131 @@
+-- Which indexes hold a task, and the counts. Changes are gathered and written at once by `settle`, so that an index is
+-- touched once a script, however many tasks move.
+local gone, come = {}, {} -- sorted set -> what leaves it; sorted set -> what enters it: score, id, score, id ...
+local cells, blames = {}, {} -- `<state>/<queue>/<handler>` -> by how much it grows; `<cause>/<handler>` likewise
+local ready, solo, owners = {}, {}, {} -- lanes and incarnations whose sets are touched
+
+local function leave(key, id)
+  local list = gone[key]
+  if list then list[#list + 1] = id else gone[key] = { id } end
+end
+
+local function enter(key, score, id)
+  local list = come[key]
+  if not list then
+    come[key] = { score, id }
+    return
+  end
+  local n = #list
+  list[n + 1] = score
+  list[n + 2] = id
+end
+
+local function count(state, lane, by)
+  local cell = state .. '/' .. lane
+  cells[cell] = (cells[cell] or 0) + by
+end
+
+local function rank(t) return (t.el or t.at) - t.pri * aging end
+
+-- The sorted sets that hold a task -> its score there.
+local function stands(t)
+  local state, lane, at = t.st, t.ln, {}
+  if state == 'P' or state == 'F' then
+    local due = t.due or t.el or t.at
+    if t.del then
+      at[k_delayed] = due
+    elseif t.solo then
+      at[prefix .. 'solo:' .. lane], at[prefix .. 'since:' .. lane] = rank(t), due
+      solo[lane] = true
+    else
+      at[prefix .. 'ready:' .. lane] = rank(t)
+      ready[lane] = true
+    end
+    if t.exp then at[k_expiry] = t.exp end
+  elseif state == 'R' then
+    at[prefix .. 'run:' .. t.own] = t.no
+    owners[t.own] = true
+  else
+    at[prefix .. 'done:' .. state] = t.fin
+  end
+  if state ~= 'R' then at[prefix .. 'list:' .. state .. '/' .. lane] = t.no end
+  if t.tag then
+    for tag in string.gmatch(t.tag, '[^/]+') do at[prefix .. 'tag:' .. tag] = t.no end
+  end
+  if t.sch then
+    at[prefix .. 'made:' .. t.sch] = t.no
+    if state == 'P' or state == 'F' or state == 'R' then at[prefix .. 'busy:' .. t.sch] = t.no end
+  end
+  return at
+end
+
+local function blame(t, by)
+  if t.st == 'D' and t.cau then
+    local cell = t.cau .. '/' .. string.match(t.ln, '/(.*)$')
+    blames[cell] = (blames[cell] or 0) + by
+  end
+end
+
+-- A task is not as it was (`old`; nil: it is new) but as it is now (`new`; nil: it is gone).
+local function moved(old, new)
+  local from, to = old and stands(old) or {}, new and stands(new) or {}
+  local id = (new or old).id
+  for key in pairs(from) do
+    if not to[key] then leave(key, id) end
+  end
+  for key, score in pairs(to) do
+    if from[key] ~= score then enter(key, score, id) end
+  end
+  if old then
+    count(old.st, old.ln, -1)
+    blame(old, -1)
+  end
+  if new then
+    count(new.st, new.ln, 1)
+    blame(new, 1)
+  end
+end
+
+-- A set is listed in another one while it holds something. True where it is listed now and was not before.
+local function listed(key, list, member)
+  if call('EXISTS', key) == 1 then return call('SADD', list, member) == 1 end
+  call('SREM', list, member)
+  return false
+end
+
+local function grow(key, field, by)
+  local is = call('HINCRBY', key, field, by)
+  if is == 0 then call('HDEL', key, field) end
+  return is == by
+end
+
+-- Write what was gathered; a lane that was empty wakes idle nodes (a hint: nothing is lost without it).
+local function settle()
+  for key, ids in pairs(gone) do call('ZREM', key, unpack(ids)) end
+  for key, list in pairs(come) do call('ZADD', key, unpack(list)) end
+  for lane in pairs(ready) do
+    local queue, handler = string.match(lane, '^([^/]*)/(.*)$')
+    if listed(prefix .. 'ready:' .. lane, prefix .. 'open:' .. handler, queue) then
+      redis.pcall('PUBLISH', prefix .. 'wake', lane)
+    end
+  end
+  for lane in pairs(solo) do
+    if listed(prefix .. 'solo:' .. lane, k_solos, lane) then redis.pcall('PUBLISH', prefix .. 'wake', lane) end
+  end
+  for owner in pairs(owners) do listed(prefix .. 'run:' .. owner, k_owners, owner) end
+  local sums = {}
+  for cell, by in pairs(cells) do
+    if by ~= 0 then
+      local state = string.sub(cell, 1, 1)
+      sums[state] = (sums[state] or 0) + by
+      if grow(k_counts, cell, by) then call('SADD', k_lanes, string.sub(cell, 3)) end
+    end
+  end
+  for state, by in pairs(sums) do
+    if by ~= 0 then grow(k_totals, state, by) end
+  end
+  for cell, by in pairs(blames) do
+    if by ~= 0 then grow(k_causes, cell, by) end
+  end
+  gone, come, cells, blames, ready, solo, owners = {}, {}, {}, {}, {}, {}, {}
+end

@@ -1,0 +1,30 @@
+-- Incarnations, their orders, the term.
+
+local function live(owner)
+  local state = call('HMGET', prefix .. 'member:' .. owner, 'node', 'gone')
+  return state[1] and not state[2]
+end
+
+local function order(owner, what)
+  call('HSET', prefix .. 'orders:' .. owner, call('HINCRBY', k_meta, 'ordered', 1), what)
+end
+
+-- It is gone for good: fenced, or left.
+local function depart(owner, ...)
+  local node = call('HGET', prefix .. 'member:' .. owner, 'node')
+  call('HSET', prefix .. 'member:' .. owner, 'gone', now, ...)
+  call('UNLINK', prefix .. 'orders:' .. owner)
+  call('HDEL', k_live, owner)
+  if node and call('HGET', k_nodes, node) == owner then call('HDEL', k_nodes, node) end
+end
+
+local function term()
+  local t = call('HMGET', k_term, 'owner', 'epoch', 'beat')
+  return { t[1], tonumber(t[2] or 0), tonumber(t[3] or 0) }
+end
+
+-- Is (items[1], items[2]) not the present term?
+local function deposed()
+  local t = term()
+  return t[1] ~= items[1] or t[2] ~= items[2]
+end

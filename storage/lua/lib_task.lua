@@ -1,0 +1,121 @@
+-- One task: read it, change it, show it. Its hash has the fields of storage/keys.py; absent is the usual value.
+
+-- A task with its id; nil where there is none, or something that is none.
+local function load(id)
+  local t = read(prefix .. 'task:' .. id)
+  if not (t and t.ln and t.st and t.no and t.at and t.pri) then return nil end
+  t.id = id
+  return t
+end
+
+-- Set fields (false: none any more) and move the task where it belongs now; answers the task after it.
+local function change(t, changes)
+  local set, del, new = {}, {}, {}
+  for field, value in pairs(t) do new[field] = value end
+  for field, value in pairs(changes) do
+    if value == false then
+      if t[field] then del[#del + 1] = field end
+      new[field] = nil
+    else
+      set[#set + 1] = field
+      set[#set + 1] = value
+      new[field] = value
+    end
+  end
+  local key = prefix .. 'task:' .. t.id
+  if set[1] then call('HSET', key, unpack(set)) end
+  if del[1] then call('HDEL', key, unpack(del)) end
+  moved(t, new)
+  return new
+end
+
+local function remove(t)
+  call('UNLINK', prefix .. 'task:' .. t.id, prefix .. 'body:' .. t.id, prefix .. 'result:' .. t.id)
+  moved(t, nil)
+end
+
+-- The history with one more entry; the oldest of more than 20 goes. Its first byte is how many it holds.
+local function longer(history, entry)
+  entry = cmsgpack.pack(entry)
+  if not history then return '\1' .. entry end
+  local n = string.byte(history)
+  if n < 20 then return string.char(n + 1) .. string.sub(history, 2) .. entry end
+  local rest = cmsgpack.unpack_one(history, 1)
+  return string.sub(history, 1, 1) .. string.sub(history, rest + 1) .. entry
+end
+
+-- What every end of an attempt changes. `outcome`: c f t x r s k, for completed, failed, timeout, crashed, released,
+-- snoozed, cancelled.
+local function ended(t, outcome, type, message, cause)
+  local entry = { tonumber(t.att), tonumber(t.gen or 1), t.nod, tonumber(t.beg), clock, outcome, type, message, cause }
+  return { his = longer(t.his, entry) }
+end
+
+-- An attempt that does not count.
+local function uncharged(t) return t.att + 0 > 1 and t.att - 1 or false end
+
+local function dead(t, type, message, cause)
+  return change(t, { st = 'D', del = false, fin = now, err = type, msg = message, cau = cause })
+end
+
+local function expire(t) return dead(t, 'Expired', 'expiresAt passed while the task waited', 'expired') end
+
+local function released(t)
+  local changes = ended(t, 'r')
+  changes.st, changes.att, changes.due = 'P', uncharged(t), now
+  return changes
+end
+
+local fenced_owners = {}
+local function fenced(owner)
+  local known = fenced_owners[owner]
+  if known == nil then
+    known = call('HGET', prefix .. 'member:' .. owner, 'fenced') and true or false
+    fenced_owners[owner] = known
+  end
+  return known
+end
+
+-- The task of an event of its owner: {id, op, owner, fence, ...}. Else nil and the answer.
+local function held(item)
+  local t = load(item[1])
+  if not t then return nil, { 'not-found' } end
+  if item[2] ~= '' and t.op == item[2] then return nil, { 'dup', t.st } end
+  if t.st ~= 'R' or t.own ~= item[3] or t.fe ~= item[4] or fenced(item[3]) then return nil, { 'stale', t.st } end
+  return t
+end
+
+local function note(changes, op)
+  if op ~= '' then changes.op = op end
+  return changes
+end
+
+-- A task as Python reads it: fields, payload, result.
+local function shown(t)
+  local flat = {}
+  for field, value in pairs(t) do
+    flat[#flat + 1] = field
+    flat[#flat + 1] = value
+  end
+  local body = t.pay or call('GET', prefix .. 'body:' .. t.id)
+  return { flat, body, t.out or (t.far and call('GET', prefix .. 'result:' .. t.id)) or false }
+end
+
+-- An operator's event on each item {id, op, ...}: `states` are those that allow it.
+local function operate(states, act)
+  local answers = {}
+  for n, item in ipairs(items) do
+    local t = load(item[1])
+    if not t then
+      answers[n] = { 'not-found' }
+    elseif item[2] ~= '' and t.op == item[2] then
+      answers[n] = { 'dup', shown(t) }
+    elseif not string.find(states, t.st, 1, true) then
+      answers[n] = { 'refused', shown(t) }
+    else
+      answers[n] = { 'ok', act(t, item) }
+    end
+  end
+  settle()
+  return answers
+end

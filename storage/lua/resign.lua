@@ -1,0 +1,6 @@
+#!lua flags=allow-oom
+-- Stop leading. Takes: {owner, epoch}. Answers {code}.
+-- uses: lib, lib_member
+if deposed() then return answer({ 'deposed' }) end
+call('HDEL', k_term, 'owner')
+return answer({ 'ok' })

@@ -1,0 +1,62 @@
+#!lua
+-- Store drafts. Takes: {atomic, {draft ...}}, see lib_birth. ARGV[6...]: digest and payload of each, as one text.
+-- Answers {code, id, state, created} for each; `atomic`: all or none.
+-- uses: lib, lib_index, lib_birth
+local atomic, drafts = items[1], items[2]
+local LIFETIME = 86400000000 -- of an idempotency key, microseconds
+local answers, new, keyed = {}, {}, {}
+local waiting = call('HMGET', k_totals, 'P', 'F')
+local room = (waiting[1] or 0) + (waiting[2] or 0)
+
+local function admit(n, d, digest)
+  local id, key = d[1], d[13]
+  if key then
+    local known = keyed[key]
+    if not known then
+      local stored = call('GET', prefix .. 'key:' .. key)
+      if stored then
+        local at, first, its = string.match(stored, '^(%d+) (%S+) (.*)$')
+        if at and clock - at < LIFETIME then known = { at, first, its } end
+      end
+    end
+    if known then
+      if known[3] ~= digest then return { 'mismatch', id } end
+      return { 'dup', known[2], 'P', known[1] }
+    end
+  end
+  local twin = new[id] or call('HMGET', prefix .. 'task:' .. id, 'dig', 'st', 'at')
+  if twin[1] then
+    if twin[1] ~= digest then return { 'conflict', id } end
+    return { 'dup', id, twin[2], twin[3] }
+  end
+  if d[15] and room >= d[15] then return { 'full', id } end
+  room = room + 1
+  new[id] = { digest, 'P', now, n }
+  if key then keyed[key] = { now, id, digest } end
+  return { 'ok', id, 'P', now }
+end
+
+local good = true
+for n, d in ipairs(drafts) do
+  local reply = admit(n, d, (texts(n, d)))
+  answers[n] = reply
+  good = good and (reply[1] == 'ok' or reply[1] == 'dup')
+end
+if atomic and not good then
+  for _, reply in ipairs(answers) do
+    if reply[1] == 'ok' or reply[1] == 'dup' then reply[1], reply[3], reply[4] = 'waits', nil, nil end
+  end
+  return answers
+end
+local last = next(new) and numbers(#drafts)
+for n, d in ipairs(drafts) do
+  if answers[n][1] == 'ok' then
+    local digest, payload = texts(n, d)
+    bear(d, digest, payload, last + n)
+    if d[13] then
+      call('SET', prefix .. 'key:' .. d[13], now .. ' ' .. d[1] .. ' ' .. digest, 'PX', LIFETIME / 1000)
+    end
+  end
+end
+settle()
+return answers

@@ -1,0 +1,91 @@
+#!lua flags=allow-oom
+-- Look for limbo and repair it: tasks of owners that nobody knows, counts that are off, entries of indexes without a
+-- task, tasks that stand in no index of their state. Takes: {leader, epoch, limit}.
+-- Answers {code, how many repairs, {}, may be more}. What is in the lists of states is looked at piece by piece, call by
+-- call; `swept` in the meta hash says how far it came.
+-- uses: lib, lib_index, lib_task, lib_member
+if deposed() then return answer({ 'deposed' }) end
+local limit, repairs, more = items[3], 0, false
+local running = {}
+
+for _, owner in ipairs(call('SMEMBERS', k_owners)) do
+  local state = call('HMGET', prefix .. 'member:' .. owner, 'node', 'gone', 'fenced')
+  local lost = not state[1] or (state[2] and not state[3])
+  for _, id in ipairs(call('ZRANGE', prefix .. 'run:' .. owner, 0, -1)) do
+    local t = load(id)
+    if not t or t.st ~= 'R' or t.own ~= owner then
+      leave(prefix .. 'run:' .. owner, id)
+      owners[owner] = true
+      repairs = repairs + 1
+    elseif lost and repairs < limit then
+      change(t, released(t))
+      repairs = repairs + 1
+    else
+      more = more or lost
+      running[t.ln] = (running[t.ln] or 0) + 1
+    end
+  end
+end
+settle()
+
+local swept = call('HGET', k_meta, 'swept') or ''
+local next_list, after = string.match(swept, '^(.*) (%d+)$')
+local lists = {}
+for _, lane in ipairs(call('SMEMBERS', k_lanes)) do
+  for _, state in ipairs({ 'P', 'F', 'C', 'D', 'X' }) do
+    if call('EXISTS', prefix .. 'list:' .. state .. '/' .. lane) == 1 then lists[#lists + 1] = state .. '/' .. lane end
+  end
+end
+table.sort(lists)
+local at = 1
+while next_list and lists[at] and lists[at] < next_list do at = at + 1 end
+if lists[at] ~= next_list then after = 0 end
+local looked = 0
+swept = false
+while lists[at] and not swept do
+  local key = prefix .. 'list:' .. lists[at]
+  local page = call('ZRANGE', key, '(' .. after, '+inf', 'BYSCORE', 'LIMIT', 0, limit - looked, 'WITHSCORES')
+  for n = 1, #page, 2 do
+    local id = page[n]
+    local t = load(id)
+    if not t or t.st .. '/' .. t.ln ~= lists[at] then
+      leave(key, id)
+      repairs = repairs + 1
+    else
+      local wrong = false
+      for index, score in pairs(stands(t)) do
+        if not call('ZSCORE', index, id) then
+          enter(index, score, id)
+          wrong = true
+        end
+      end
+      if wrong then repairs = repairs + 1 end
+    end
+    after = page[n + 1]
+  end
+  looked = looked + #page / 2
+  if looked >= limit then swept = lists[at] .. ' ' .. after end
+  at, after = at + 1, 0
+end
+call('HSET', k_meta, 'swept', swept or '')
+settle()
+
+local sums = {}
+for _, lane in ipairs(call('SMEMBERS', k_lanes)) do
+  for _, state in ipairs({ 'P', 'R', 'F', 'C', 'D', 'X' }) do
+    local cell = state .. '/' .. lane
+    local is = state == 'R' and (running[lane] or 0) or call('ZCARD', prefix .. 'list:' .. cell)
+    sums[state] = (sums[state] or 0) + is
+    if tonumber(call('HGET', k_counts, cell) or 0) ~= is then
+      repairs = repairs + 1
+      if is == 0 then call('HDEL', k_counts, cell) else call('HSET', k_counts, cell, is) end
+    end
+  end
+end
+for state, sum in pairs(sums) do
+  if tonumber(call('HGET', k_totals, state) or 0) ~= sum then
+    repairs = math.max(repairs, 1)
+    if sum == 0 then call('HDEL', k_totals, state) else call('HSET', k_totals, state, sum) end
+  end
+end
+return answer({ 'ok', repairs, {}, more })

@@ -1,0 +1,127 @@
+"""What a claim handed out, as the core's records, and what became of damaged tasks among it.
+
+State: none. A script does not reckon checksums, so a damaged payload is found here: the task is given up as if it had
+not been handed out, and the claim goes on for as many as were damaged. Payloads of more than 64 KiB are fetched one by
+one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+from zlib import crc32
+
+from msgspec.structs import replace
+
+from storage import redis_rows as rows
+from storage import verbs as v
+from storage.redis_calls import FIRST_TEXT, Call
+from taskqueue.core.errors import StoreError
+from taskqueue.core.events import Code
+from taskqueue.core.task import Task, rank
+
+Run = Callable[[Call], Any]
+"""Does one call now; answers what its script says, or a StoreError."""
+
+Fetch = Callable[[Sequence[str]], list[bytes | None]]
+"""The payloads of some tasks."""
+
+_BEFORE = (b"fe", b"att", b"beg", b"nod", b"req")
+
+
+def claimed(call: Call, reply: Any, run: Run, fetch: Fetch, aging: int) -> v.Claimed | StoreError:
+    """The answer to a claim."""
+    verb: v.Claim = call.verbs[0]
+    parts: list[list[Task]] = [[] for _ in verb.groups]
+    step = 1
+    while True:
+        code = Code(reply[0].decode())
+        if code is not Code.OK:
+            return v.Claimed(code)
+        now, due, since, node, again, groups = reply[1:]
+        if again:
+            held = [rows.shown(row) for row in groups]
+            good = [task for task in held if intact(task)]
+            _give_up([(*_run(task), str(task.fence), *_WAITED) for task in held if not intact(task)], (), run)
+            return v.Claimed(code, _regroup(verb, good, aging), _number(due), _number(since))
+        damaged: list[Any] = []
+        texts: list[bytes] = []
+        missing = list(verb.groups)
+        for n, group in enumerate(groups):
+            before = len(damaged)
+            for task, row in _read(verb, (now, node), group, fetch):
+                if intact(task):
+                    parts[n].append(task)
+                else:
+                    damaged.append(_as_it_was(task, row[2], texts))
+            missing[n] = replace(verb.groups[n], n=len(damaged) - before)
+        if not damaged:
+            return v.Claimed(code, tuple(map(tuple, parts)), _number(due), _number(since))
+        given_up = _give_up(damaged, texts, run)
+        if isinstance(given_up, StoreError):
+            return given_up
+        step += 1
+        wanted = [(g.n, g.solo, g.handlers, False if g.queues == ("*",) else g.queues) for g in missing]
+        reply = run(Call("claim", rows.pack((verb.owner, verb.request, step, wanted)), (), (), ()))
+        if isinstance(reply, StoreError):
+            return reply
+
+
+def intact(task: Task) -> bool:
+    """Is its payload what was submitted?"""
+    return crc32(task.payload) == task.checksum
+
+
+def _give_up(damaged: Sequence[Any], texts: Sequence[bytes], run: Run) -> Any:
+    return run(Call("corrupt", rows.pack(damaged), texts, (), ())) if damaged else None
+
+
+_WAITED = (False, False, False, False, False)
+
+
+def _run(task: Task) -> tuple[str, str, str]:
+    return task.id, task.owner or "", str(task.fence)
+
+
+def _read(verb: v.Claim, run: tuple[bytes, bytes], group: Any, fetch: Fetch) -> Iterator[tuple[Task, Any]]:
+    """The tasks of a group as they are now, each with its row, which says what it was."""
+    now, node = run
+    large = [row[0].decode() for row in group if row[3] is None and b"big" in row[2][::2]]
+    bodies = dict(zip(large, fetch(large), strict=True)) if large else {}
+    for row in group:
+        task_id, fence, flat, body = row
+        fields = rows.pairs(flat)
+        attempt = int(fields.get(b"att", 0)) + 1
+        fields |= {b"id": task_id, b"st": b"R", b"own": verb.owner, b"nod": node, b"req": verb.request, b"fe": fence}
+        fields |= {b"att": attempt, b"beg": now}
+        fields.pop(b"pro", None)
+        yield rows.task(fields, body or bodies.get(task_id.decode())), row
+
+
+def _as_it_was(task: Task, flat: Any, texts: list[bytes]) -> tuple[Any, ...]:
+    """What `corrupt.lua` takes of a damaged task; `texts` gets what cannot stand among it."""
+    fields = rows.pairs(flat)
+    before = [fields[field].decode() if field in fields else False for field in _BEFORE]
+    progress = FIRST_TEXT + len(texts) if b"pro" in fields else False
+    texts += [fields[b"pro"]] if progress else []
+    return *_run(task), *before, progress
+
+
+def _regroup(verb: v.Claim, held: list[Task], aging: int) -> tuple[tuple[Task, ...], ...]:
+    """What is still held of a claim, each task in the first group that it fits into."""
+    groups: list[list[Task]] = [[] for _ in verb.groups]
+    for task in sorted(held, key=lambda task: (rank(task.priority, task.eligible_at, aging), task.id)):
+        if groups:
+            fitting = (n for n, group in enumerate(verb.groups) if _fits(task, group, len(groups[n])))
+            groups[next(fitting, 0)].append(task)
+    return tuple(map(tuple, groups))
+
+
+def _fits(task: Task, group: v.Group, filled: int) -> bool:
+    """Might `group`, which has `filled` tasks so far, have taken it?"""
+    queue = group.queues == ("*",) or task.queue in group.queues
+    return queue and task.handler in group.handlers and task.solo is group.solo and filled < group.n
+
+
+def _number(text: bytes | None) -> int | None:
+    return None if text is None else int(text)

@@ -1,0 +1,223 @@
+"""From the records of the core to what the scripts of the Redis backend take, and from their answers back.
+
+State: none. Text travels as MessagePack strings; what may be no UTF-8 (payloads, results, digests) travels beside them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from msgspec import json, msgpack
+
+from storage import verbs as v
+from taskqueue.core.task import Attempt, Cause, Draft, Outcome, Progress, Status, Task, TaskError
+from taskqueue.core.views import Declaration, Member, NoteView
+
+LETTER = {
+    Status.PENDING: "P",
+    Status.PROCESSING: "R",
+    Status.COMPLETED: "C",
+    Status.FAILED: "F",
+    Status.DEAD_LETTERED: "D",
+    Status.CANCELLED: "X",
+}
+STATUS = {letter.encode(): status for status, letter in LETTER.items()}
+
+_OUTCOME = {
+    "c": Outcome.COMPLETED,
+    "f": Outcome.FAILED,
+    "t": Outcome.TIMEOUT,
+    "x": Outcome.CRASHED,
+    "r": Outcome.RELEASED,
+    "s": Outcome.SNOOZED,
+    "k": Outcome.CANCELLED,
+}
+
+Row = Sequence[Any]
+Fields = dict[bytes, Any]
+
+pack = msgpack.Encoder().encode
+_unpack = msgpack.Decoder().decode
+_strings = json.Decoder(tuple[str, ...]).decode
+_declarations = json.Decoder(tuple[Declaration, ...]).decode
+
+
+def pairs(flat: Row) -> Fields:
+    """A hash as Redis gives it."""
+    each = iter(flat)
+    return dict(zip(each, each, strict=True))
+
+
+def flat(mapping: dict[str, int]) -> list[str | int]:
+    """A map as the scripts take it."""
+    return [part for item in mapping.items() for part in item]
+
+
+def draft_item(draft: Draft, capacity: int | None) -> tuple[tuple[Any, ...], bytes]:
+    """A draft as `lib_birth.lua` reads it, and the text that goes beside it."""
+    item = (
+        draft.id,
+        f"{draft.queue}/{draft.handler}",
+        draft.checksum,
+        len(draft.digest),
+        draft.priority,
+        draft.timeout,
+        draft.retries,
+        draft.keep_result,
+        "/".join(draft.tags) if draft.tags else None,
+        draft.delay,
+        draft.run_at,
+        draft.expires_at,
+        draft.key,
+        draft.schedule,
+        capacity,
+    )
+    return item, draft.digest + draft.payload
+
+
+def task(fields: Fields, payload: bytes | None, result: bytes | None = None) -> Task:
+    """A task's hash with its bodies."""
+    get = fields.get
+    queue, handler = fields[b"ln"].decode().split("/", 1)
+    status = STATUS[fields[b"st"]]
+    retries = int(fields[b"ret"])
+    created_at = int(fields[b"at"])
+    eligible_at = int(get(b"el", created_at))
+    owner, node, key, schedule, tags = get(b"own"), get(b"nod"), get(b"key"), get(b"sch"), get(b"tag")
+    history, progress, cause = get(b"his"), get(b"pro"), get(b"cau")
+    return Task(
+        id=_text(fields[b"id"]),
+        handler=handler,
+        queue=queue,
+        payload=payload or get(b"pay", b""),
+        checksum=int(fields[b"sum"]),
+        digest=fields[b"dig"],
+        priority=int(fields[b"pri"]),
+        timeout=int(fields[b"to"]),
+        retries=retries,
+        keep_result=b"keep" not in fields,
+        tags=() if tags is None else tuple(tags.decode().split("/")),
+        key=None if key is None else key.decode(),
+        schedule=None if schedule is None else schedule.decode(),
+        created_at=created_at,
+        eligible_at=eligible_at,
+        due_at=int(get(b"due", eligible_at)),
+        expires_at=_number(get(b"exp")),
+        retries_left=int(get(b"left", retries)),
+        status=status,
+        delayed=b"del" in fields,
+        solo=b"solo" in fields,
+        attempt=int(get(b"att", 0)),
+        crashes=int(get(b"cr", 0)),
+        generation=int(get(b"gen", 1)),
+        fence=int(get(b"fe", 0)),
+        owner=_text(owner) if owner is not None and status is Status.PROCESSING else None,
+        node=None if node is None else _text(node),
+        request=int(get(b"req", 0)),
+        op=_text(get(b"op", b"")),
+        started_at=_number(get(b"beg")),
+        finished_at=_number(get(b"fin")),
+        progress=None if progress is None else _progress(progress),
+        result=result,
+        error=None if cause is None else TaskError(fields[b"err"].decode(), fields[b"msg"].decode(), _CAUSE[cause]),
+        history=() if history is None else _history(history),
+    )
+
+
+_CAUSE = {cause.value.encode(): cause for cause in Cause}
+
+
+def shown(row: Row) -> Task:
+    """What `shown` in `lib_task.lua` answers."""
+    return task(pairs(row[0]), row[1], row[2])
+
+
+def _text(value: bytes | str) -> str:
+    return value if isinstance(value, str) else value.decode()
+
+
+def _number(value: bytes | int | None) -> int | None:
+    return None if value is None else int(value)
+
+
+def _progress(packed: bytes) -> Progress:
+    fraction, note, at = _unpack(packed)
+    return Progress(float(fraction), note, at)
+
+
+def _history(stored: bytes) -> tuple[Attempt, ...]:
+    count = stored[0]
+    head = bytes([0x90 | count]) if count < 16 else bytes([0xDC, 0, count])  # what makes an array of the entries
+    return tuple(map(_attempt, _unpack(head + stored[1:])))
+
+
+def _attempt(entry: Row) -> Attempt:
+    number, generation, node, started_at, finished_at, outcome, *error = entry
+    trouble = TaskError(error[0], error[1], Cause(error[2])) if error else None
+    return Attempt(number, generation, node, started_at, finished_at, _OUTCOME[outcome], trouble)
+
+
+# -- members, schedules, the past --------------------------------------------------------------------------------------
+
+
+def said(verb: v.Register) -> list[Any]:
+    """What a node says of itself, as fields of its hash."""
+    return [
+        *("host", verb.host, "pid", verb.pid, "workers", verb.workers),
+        *("queues", json.encode(verb.queues).decode(), "handlers", json.encode(verb.handlers).decode()),
+    ]
+
+
+def member(owner: bytes, row: Row) -> Member:
+    """An incarnation."""
+    fields = pairs(row)
+    return Member(
+        owner=owner.decode(),
+        node=fields[b"node"].decode(),
+        host=fields[b"host"].decode(),
+        pid=int(fields[b"pid"]),
+        workers=int(fields[b"workers"]),
+        queues=_strings(fields[b"queues"]),
+        handlers=_declarations(fields[b"handlers"]),
+        started_at=int(fields[b"beg"]),
+        beat=int(fields[b"beat"]),
+        beat_at=int(fields[b"seen"]),
+        running=int(fields[b"running"]),
+        fenced=b"fenced" in fields,
+        draining=b"draining" in fields,
+        left=b"gone" in fields and b"fenced" not in fields,
+    )
+
+
+def order(number: bytes, text: bytes) -> v.Order:
+    """An order as it stands in the hash of its node's orders."""
+    kind, *run = text.decode().split(" ")
+    return v.Order(int(number), kind, run[0], int(run[1])) if run else v.Order(int(number), kind)
+
+
+def schedule(name: bytes, row: Row) -> v.Schedule:
+    """A schedule's hash."""
+    fields = pairs(row)
+    skips = ((key, count) for key, count in fields.items() if key.startswith(b"skip/"))
+    return v.Schedule(
+        id=name.decode(),
+        spec=fields[b"spec"],
+        cursor=int(fields[b"cursor"]),
+        paused=b"paused" in fields,
+        generation=int(fields[b"gen"]),
+        last_run_at=_number(fields.get(b"last")),
+        skipped={key[5:].decode(): int(count) for key, count in skips},
+    )
+
+
+def note(entry: bytes) -> NoteView:
+    """An entry of the audit log."""
+    return NoteView(*_unpack(entry))
+
+
+def cells(flat_counts: Row) -> Iterable[tuple[str, str, Status, int]]:
+    """The hash of counts: (queue, handler, state, count)."""
+    for cell, count in pairs(flat_counts).items():
+        letter, queue, handler = cell.decode().split("/", 2)
+        yield queue, handler, STATUS[letter.encode()], int(count)

