@@ -43,7 +43,7 @@ class Load:
         self.outcomes: dict[str, bool | None] = {}
         self.answers: list[int] = []
         self.mistakes: list[str] = []
-        self.cut: list[str] = []
+        self.cut: list[tuple[str, list[str]]] = []
         self._client: Client | None = None
         self._there = threading.Event()
         self._stopped = threading.Event()
@@ -95,7 +95,7 @@ class Load:
         except ConnectionRefusedError:
             statuses = [REFUSED]
         except (OSError, HTTPException) as error:
-            self.cut.append(repr(error))
+            self.cut.append((repr(error), [task["id"] for task in tasks]))
         else:
             self.answers.append(reply.status)
             batch = reply.status == 207

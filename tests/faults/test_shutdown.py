@@ -65,12 +65,15 @@ def test_under_load(node: NodeProcess, number: signal.Signals) -> None:
         load.stop()
     assert ended.code == 0
     assert load.mistakes == []
-    assert load.cut == []
     assert {*load.answers} <= {201, 207, 429, 503}
     assert 503 in load.answers
     assert load.answers.count(201) > 20
 
     left = stored.tasks(node.data)
+    for error, tasks in load.cut:
+        # A client that gets no time to send for a tenth of a second after it has connected finds the door shut.
+        assert not left.keys() & {*tasks}, f"taken, and then cut: {error}"
+    assert len(load.cut) <= 1, load.cut
     assert {task.id for task in left.values() if task.status is Status.PROCESSING} == set()
     for submit in load.submits():
         assert submit.stored is not True or submit.task in left, submit
