@@ -134,7 +134,6 @@ BAD: dict[str, tuple[Any, tuple[str, ...]]] = {
     "unknown part": ({"retention": {"compleated": {}}}, ("retention", "completed")),
     "cluster": ({"clusterEnabled": True}, ("clusterEnabled", "not available")),
     "tokens": ({"apiTokens": [{"name": "ci", "token": "s3cret", "role": "viewer"}]}, ("apiTokens", "not available")),
-    "redis store": ({"storage": "redis"}, ("storage",)),
     "no such store": ({"storage": "punchcards"}, ("storage", "punchcards", "sqlite")),
     "open to all": ({"apiHost": "0.0.0.0"}, ("apiHost", "loopback")),
     "no such module": ({"handlers": ["no.such.module"]}, ("handlers", "no module named no")),
