@@ -111,7 +111,7 @@ class Firing:
             log.warning("a tick of schedule %s was not done: %s", tick.schedule, result)
             return None
         if done and result.status is not None:
-            for draft in tick.drafts[:1] if tick.alone else tick.drafts:
+            for draft in tick.drafts:  # all of them: those that skip overlaps hold one at most
                 self._meter.submitted(draft.queue, draft.handler)
             self._scheduler.tell(Wake())
         elif not done and result.code is not Code.DEPOSED:

@@ -32,15 +32,14 @@ ANSWER_WITHIN = 10 * SECOND
 
 
 class Entry:
-    """One schedule, what its spec says, when it wants to be looked at, and since when a tick of it is on its way."""
+    """One schedule, what its spec says, and when it wants to be looked at."""
 
-    __slots__ = ("asked", "at", "recurrence", "schedule", "spec")
+    __slots__ = ("at", "recurrence", "schedule", "spec")
 
     def __init__(self, schedule: v.Schedule, spec: Spec, recurrence: Recurrence) -> None:
         self.schedule = schedule
         self.spec = spec
         self.recurrence = recurrence
-        self.asked: int | None = None
         self.at = 0
 
     def stands(self, schedule: v.Schedule) -> bool:
@@ -135,7 +134,6 @@ class Timetable:
             if tick is None:
                 self._push(name, self._next(entry, now))
                 continue
-            entry.asked = now
             self._push(name, now + ANSWER_WITHIN)
             tasks += len(tick.drafts)
             ticks.append(tick)
@@ -146,7 +144,6 @@ class Timetable:
         entry = self._entries.get(tick.schedule)
         if entry is None or entry.schedule.generation != tick.generation or entry.schedule.cursor != tick.cursor:
             return
-        entry.asked = None
         if done:
             schedule = entry.schedule
             entry.schedule = v.Schedule(

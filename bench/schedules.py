@@ -1,8 +1,8 @@
 """What do many schedules cost a node that has nothing else to do?
 
-10,000 schedules that are due within the year but not now: how fast they are made over REST, one a request; what share of
-a core the node uses while nothing is due, beside the same node without any; its memory; and with twenty more that are due
-every second, how late their tasks begin.
+10,000 schedules that are due within the year but not now: how fast they are made over REST, one a request; what share
+of a core the node uses while nothing is due, beside the same node without any; its memory; and with twenty more that
+are due every second, how late their tasks begin.
 """
 
 from __future__ import annotations

@@ -114,6 +114,17 @@ def test_a_change_counts_what_it_overtakes(work: Clockwork) -> None:
     assert work.stored("s").skipped == {"changed": 3}
 
 
+def test_a_change_of_a_paused_one_counts_the_pause(work: Clockwork) -> None:
+    start = work.make("s", every=MINUTE).cursor
+    work.schedules.pause("s")
+    work.clock.advance(3 * MINUTE)
+    work.schedules.put("s", Spec(handler="fail", payload=b"{}", every=MINUTE, anchor=work.clock.now()), False)
+    work.changed()
+    work.pass_time(MINUTE, SECOND)
+    assert work.due("s") == [start + 4 * MINUTE]
+    assert work.stored("s").skipped == {"paused": 3}
+
+
 def test_a_change_that_leaves_the_times_leaves_what_is_due(work: Clockwork) -> None:
     start = work.make("s", every=MINUTE, misfire=Misfire.RUN_ALL).cursor
     work.clock.advance(MINUTE + 30 * SECOND)

@@ -84,6 +84,11 @@ def test_an_answer_to_what_is_another_by_now_changes_nothing() -> None:
     made.settled(tick, True, NOW + MINUTE)
     assert made.next() == NOW + HOUR
     made.settled(replace(tick, schedule="gone"), True, NOW + MINUTE)
+    made = table(stored())
+    [tick] = ticks(made, NOW + MINUTE)
+    made.load([stored(cursor=NOW + 5 * MINUTE)], 2, NOW + MINUTE)
+    made.settled(tick, True, NOW + MINUTE)
+    assert made.next() == NOW + 6 * MINUTE
 
 
 def test_a_tick_on_its_way_is_not_sent_again_because_others_have_changed() -> None:
