@@ -63,6 +63,7 @@ class RedisStore(Reads):
         dialer = Dialer(config)
         stamp: Callable[[], str] = (lambda: "") if isinstance(clock, SystemClock) else (lambda: str(clock.now()))
         commands = Commands(config.namespace, stamp)
+        self.clock = clock
         self._config = config
         self._dialer = dialer
         self._commands = commands

@@ -29,13 +29,16 @@ def _code(reply: Any) -> Code:
 
 
 def _submitted(call: Call, reply: Any) -> list[v.Submitted]:
-    own = set[bytes]()
+    seen = set[str]()
     answers: list[v.Submitted] = []
-    for row in reply:
+    groups = (verb.drafts if isinstance(verb, v.SubmitAll) else (verb.draft,) for verb in call.verbs)
+    drafts = [draft for group in groups for draft in group]
+    for row, draft in zip(reply, drafts, strict=True):
         code = _code(row)
-        if code is Code.DUP and call.repeated and row[1] not in own:
+        first = row[1].decode() == draft.id and draft.id not in seen
+        if code is Code.DUP and call.repeated and first:
             code = Code.OK  # most likely done by the try whose answer was lost
-        own.add(row[1])
+        seen.add(draft.id)
         if len(row) > 2:
             answers.append(v.Submitted(code, row[1].decode(), STATUS[row[2]], int(row[3])))
         else:
