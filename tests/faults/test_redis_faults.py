@@ -24,7 +24,7 @@ from taskqueue.core.task import Status
 from taskqueue.core.views import Filter
 from tests.factories import draft
 from tests.faults.proxy import Proxy
-from tests.redis_server import RedisServer
+from tests.redis_server import RedisServer, free_ports, until
 from tests.stores import assert_sound, everything
 
 ALWAYS = ("--appendonly", "yes", "--appendfsync", "always")
@@ -215,3 +215,38 @@ def test_a_script_that_fails_is_an_error_of_its_verbs_alone(server: RedisServer,
     assert type(results[0]) is StoreError
     assert isinstance(results[1], v.Submitted)
     assert results[1].code is Code.OK
+
+
+@pytest.mark.slow
+def test_a_failover_loses_nothing_that_the_replica_had(tmp_path: Path) -> None:
+    """Sentinel promotes the replica after the master's death; the store finds it, loads its scripts and goes on."""
+    ports = free_ports(3)
+    always = ("--appendonly", "yes", "--appendfsync", "always")
+    master = RedisServer(tmp_path / "master", *always, port=ports[0]).start()
+    follow = ("--replicaof", "127.0.0.1", str(ports[0]))
+    replica = RedisServer(tmp_path / "replica", *always, *follow, port=ports[1]).start()
+    sentinel = RedisServer(tmp_path / "sentinel", port=ports[2])
+    settings = f"sentinel monitor main 127.0.0.1 {ports[0]} 1\nsentinel down-after-milliseconds main 500\n"
+    sentinel.sentinel(settings + "sentinel failover-timeout main 5000\n")
+    store = None
+    try:
+        until(lambda: sentinel.client.execute_command("SENTINEL", "REPLICAS", "main") != [], 30)
+        until(lambda: replica.client.info("replication")["master_link_status"] == "up", 30)
+        store = opened(f"sentinel://127.0.0.1:{ports[2]}/main", redis_wait_replicas=1)
+        assert store.durability == "replicated"
+        promised = set()
+        for n in range(200):
+            assert one(store, v.Submit(draft(f"t{n}"))).code is Code.OK
+            promised.add(f"t{n}")
+        master.kill()
+        until(lambda: replica.client.info("replication")["role"] == "master", 30)
+        # Nobody is left to acknowledge: the outcome is unknown, and says so.
+        assert isinstance(one(store, v.Submit(draft("alone"))), StoreUnavailable)
+        assert promised <= {task.id for task in everything(store)}
+        assert store.datasets_lost == 0
+        assert_sound(store)
+    finally:
+        if store is not None:
+            store.close()
+        for server in (sentinel, replica, master):
+            server.stop()
