@@ -36,6 +36,13 @@ class NodeActor(pykka.ThreadingActor):
     def _create_actor_inbox() -> Any:
         return SimpleQueue()
 
+    def launch(self) -> None:
+        """Begin, and take messages, in a thread of its own. Pykka's `start` makes and launches in one step; here an
+        actor is bound to its address in between, so that no answer to what it asks as it begins gets lost.
+        """
+        pykka.ActorRegistry.register(self.actor_ref)
+        self._start_actor_loop()
+
     def receivers(self) -> dict[type[Message], Callable[[Any], None]]:
         """Which method takes which message."""
         raise NotImplementedError

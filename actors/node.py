@@ -116,10 +116,10 @@ class Node:
         )
         fail = lambda message: self.supervisor.ask_stop(message, failed=True)  # noqa: E731 - said twice below
         self._factories: dict[str, Factory] = {
-            "storage": lambda died: StorageActor.start(
+            "storage": lambda died: StorageActor(
                 died, store=store, clock=clock, on_broken=fail, on_written=metrics.wrote
             ),
-            "queue": lambda died: QueueActor.start(
+            "queue": lambda died: QueueActor(
                 died,
                 owner=owner,
                 config=config,
@@ -135,7 +135,7 @@ class Node:
                 meter=meter,
                 open_doors=lambda: not self.board.closing,
             ),
-            "scheduler": lambda died: SchedulerActor.start(
+            "scheduler": lambda died: SchedulerActor(
                 died,
                 owner=owner,
                 config=config,
@@ -149,7 +149,7 @@ class Node:
                 on_stuck=self.supervisor.stuck,
                 may_claim=lambda: self.board.registered and not (self.board.draining or self.board.closing),
             ),
-            "leader": lambda died: LeaderActor.start(
+            "leader": lambda died: LeaderActor(
                 died,
                 owner=owner,
                 config=config,
@@ -163,7 +163,7 @@ class Node:
                 on_finished=watchers.finished,
                 may_lead=lambda: self.board.registered,
             ),
-            "health": lambda died: HealthActor.start(
+            "health": lambda died: HealthActor(
                 died,
                 register=register,
                 clock=clock,
@@ -211,7 +211,7 @@ class Node:
         return self._server.port
 
     def _worker(self, name: str, kind: str, runner: Runner) -> Factory:
-        return lambda died: WorkerActor.start(
+        return lambda died: WorkerActor(
             died, name=name, channel=self.pool.channels[kind], pool=self.pool, runner=runner
         )
 

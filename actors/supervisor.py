@@ -10,12 +10,11 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable
 from queue import Empty, SimpleQueue
-from typing import Any
 
 import pykka
 from msgspec import Struct
 
-from actors.base import OnDeath
+from actors.base import NodeActor, OnDeath
 from actors.handle import Handle
 from taskqueue.core.clock import SECOND, Clock
 
@@ -27,7 +26,8 @@ WINDOW = 60 * SECOND
 ATTENTION = 0.5
 """Seconds that a signal may have to wait."""
 
-Factory = Callable[[OnDeath], pykka.ActorRef[Any]]
+Factory = Callable[[OnDeath], NodeActor]
+"""Makes an actor that is not launched yet."""
 
 
 class Died(Struct, frozen=True):
@@ -139,4 +139,6 @@ class Supervisor:
 
     def _make(self, name: str) -> None:
         made = self._made[name] = self._made.get(name, 0) + 1
-        self.handle(name).bind(self._factories[name](lambda error: self._events.put(Died(name, made, error))))
+        actor = self._factories[name](lambda error: self._events.put(Died(name, made, error)))
+        self.handle(name).bind(actor.actor_ref)
+        actor.launch()

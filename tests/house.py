@@ -2,8 +2,8 @@
 moves when nothing else does. Actors die at random and lose their mail; a commit may be done and its answer lost with
 the StorageActor. Handlers end by script; while one runs in a thread, the others go on.
 
-What an inbox holds keeps its order; who is next is chance. An actor that is made anew begins before it can be reached,
-as it does on threads.
+What an inbox holds keeps its order; who is next is chance. An actor that is made anew is bound to its address before
+it begins, as it is on threads.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ class House:
         self.refused: list[str] = []
         self._snoozes: Counter[str] = Counter()
         self._busy: set[str] = set()
-        self._unbound: dict[str, NodeActor] = {}
+        self._unbegun: set[str] = set()
         self._asks: list[tuple[Message, Box, int]] = []
         self._open: dict[tuple[str, int], Run] = {}
         self._timers: list[tuple[int, int, int, Address, Message]] = []
@@ -319,8 +319,8 @@ class House:
         """One thing happens; time passes where nothing else can."""
         if self.random.random() < self.kills:
             self.kill(self.random.choice(sorted(self._factories)))
-        mail = [name for name, desk in self.desks.items() if desk.inbox and name not in self._busy]
-        waiting = sorted(self._down) + sorted(self._unbound)
+        mail = [name for name, desk in self.desks.items() if desk.inbox and name not in self._busy | self._unbegun]
+        waiting = sorted(self._down | self._unbegun)
         chances = len(mail) + len(waiting) + (1 if self._asks else 0) + (1 if self._open else 0)
         dice = self.random.randrange(chances + 1)
         if dice < len(mail):
@@ -344,23 +344,25 @@ class House:
 
     def kill(self, name: str) -> None:
         """The actor dies between two messages; its mail is lost. One that is in a handler lives on."""
-        if name in self._busy or name in self._down:
+        if name in self._busy or name in self._down or name in self._unbegun:
             return
         self.desks[name].actor = None
         self.desks[name].inbox.clear()
-        self._unbound.pop(name, None)
+        self._unbegun.discard(name)
         self._down.add(name)
         self.deaths[name] += 1
 
     def _revive(self, name: str) -> None:
-        """Make an actor and let it begin; another time, let it be reached."""
-        if name in self._unbound:
-            self.desks[name].actor = self._unbound.pop(name)
+        """Make an actor and bind it; another time, let it begin."""
+        if name in self._down:
+            self._down.discard(name)
+            self._unbegun.add(name)
+            self.desks[name].actor = self._factories[name]()
             return
-        self._down.discard(name)
-        actor = self._factories[name]()
+        actor = self.desks[name].actor
+        assert actor is not None
+        self._unbegun.discard(name)
         try:
-            self._unbound[name] = actor
             actor.begin()
         except Dies:
             self.kill(name)

@@ -334,7 +334,7 @@ class Crew:
         self.names = names
 
     def _factory(self, name: str, runner: Runner) -> Callable[[Any], Any]:
-        return lambda died: WorkerActor.start(died, name=name, channel=self.channel, pool=self.pool, runner=runner)
+        return lambda died: WorkerActor(died, name=name, channel=self.channel, pool=self.pool, runner=runner)
 
     def begin(self, function: TaskFunction[Any, Any], id: str = "t1", **changes: Any) -> Run:
         run = run_of(id, handlers_of(function), handler=function.handler.name, payload=b"{}", **changes)

@@ -68,7 +68,7 @@ class Stage:
     def start(self, *names: str) -> None:
         for name in names:
             self.supervisor.start(
-                name, lambda died: Subject.start(died, self.heard, self.freed, stillborn=self.stillborn)
+                name, lambda died: Subject(died, self.heard, self.freed, stillborn=self.stillborn)
             )
 
     def tell(self, name: str, message: Message) -> bool:
@@ -115,6 +115,22 @@ def test_who_died_is_made_anew_behind_the_same_address(stage: Stage) -> None:
     assert stage.tell("a", Wake())
     until(lambda: stage.heard.count("wake") == 1, WITHIN, "the new one hears")
     assert (stage.heard.count("begin"), stage.restarted) == (3, ["a"])
+
+
+def test_an_answer_to_what_an_actor_asks_as_it_begins_reaches_it(stage: Stage) -> None:
+    """However fast it comes: the address is bound before the actor begins."""
+    handle = stage.supervisor.handle("asks")
+    answered: list[bool] = []
+
+    class Asks(Subject):
+        def begin(self) -> None:
+            answered.append(handle.tell(Wake()))
+
+    stage.supervisor.start("asks", lambda died: Asks(died, stage.heard, stage.freed))
+    until(lambda: stage.heard == ["wake"], WITHIN, "it hears the answer")
+    assert stage.dies("asks") is None
+    until(lambda: stage.heard == ["wake"] * 2, WITHIN, "its successor does, too")
+    assert answered == [True, True]
 
 
 def test_a_message_to_the_dead_is_refused(stage: Stage) -> None:
