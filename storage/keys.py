@@ -78,11 +78,12 @@ TASK_FIELDS = {
     "cr": "crashes; absent: 0",
     "gen": "generation; absent: 1",
     "fe": "fence; absent: 0",
+    "odd": "it may have one of the rare fields (op, keep, err, solo, sch), so that a plain end need not look",
     "own": "owner of the present or the last run",
     "nod": "node",
     "req": "request",
     "op": "op",
-    "beg": "started_at",
+    "beg": "started_at; absent: as fence; empty: none",
     "fin": "finished_at",
     "pro": "progress: MessagePack of fraction, note, time",
     "out": "result, up to 64 bytes",
@@ -90,7 +91,7 @@ TASK_FIELDS = {
     "err": "type of the error",
     "msg": "its message",
     "cau": "its cause",
-    "his": "history: a byte with the number of entries, then MessagePack of each",
+    "his": "history: a byte with the number of entries, then MessagePack of each; without the end of a completed run",
 }
 
 WAKE = "wake"

@@ -42,7 +42,7 @@ def claimed(call: Call, reply: Any, run: Run, fetch: Fetch, aging: int) -> v.Cla
         if again:
             held = [rows.shown(row) for row in groups]
             good = [task for task in held if intact(task)]
-            _give_up([(*_run(task), str(task.fence), *_WAITED) for task in held if not intact(task)], (), run)
+            _give_up([_waited(task) for task in held if not intact(task)], (), run)
             return v.Claimed(code, _regroup(verb, good, aging), _number(due), _number(since))
         damaged: list[Any] = []
         texts: list[bytes] = []
@@ -76,11 +76,13 @@ def _give_up(damaged: Sequence[Any], texts: Sequence[bytes], run: Run) -> Any:
     return run(Call("corrupt", rows.pack(damaged), texts, (), ())) if damaged else None
 
 
-_WAITED = (False, False, False, False, False)
-
-
 def _run(task: Task) -> tuple[str, str, str]:
     return task.id, task.owner or "", str(task.fence)
+
+
+def _waited(task: Task) -> tuple[Any, ...]:
+    """What `corrupt.lua` takes of a damaged task of which nobody knows any more what it was before."""
+    return *_run(task), str(task.fence), task.attempt - 1 or False, "", False, False, False
 
 
 def _read(verb: v.Claim, run: tuple[bytes, bytes], group: Any, fetch: Fetch) -> Iterator[tuple[Task, Any]]:

@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import json, msgpack
 
 from storage import verbs as v
-from taskqueue.core.task import Attempt, Cause, Draft, Outcome, Progress, Status, Task, TaskError
+from taskqueue.core.task import HISTORY_LENGTH, Attempt, Cause, Draft, Outcome, Progress, Status, Task, TaskError
 from taskqueue.core.views import Declaration, Member, NoteView
 
 LETTER = {
@@ -60,7 +60,7 @@ def draft_item(draft: Draft, capacity: int | None) -> tuple[tuple[Any, ...], byt
         draft.id,
         f"{draft.queue}/{draft.handler}",
         draft.checksum,
-        len(draft.digest),
+        draft.digest.decode("latin-1"),  # MessagePack strings are text
         draft.priority,
         draft.timeout,
         draft.retries,
@@ -73,7 +73,7 @@ def draft_item(draft: Draft, capacity: int | None) -> tuple[tuple[Any, ...], byt
         draft.schedule,
         capacity,
     )
-    return item, draft.digest + draft.payload
+    return item, draft.payload
 
 
 def task(fields: Fields, payload: bytes | None, result: bytes | None = None) -> Task:
@@ -86,13 +86,20 @@ def task(fields: Fields, payload: bytes | None, result: bytes | None = None) -> 
     eligible_at = int(get(b"el", created_at))
     owner, node, key, schedule, tags = get(b"own"), get(b"nod"), get(b"key"), get(b"sch"), get(b"tag")
     history, progress, cause = get(b"his"), get(b"pro"), get(b"cau")
+    past = () if history is None else _history(history)
+    attempt, generation = int(get(b"att", 0)), int(get(b"gen", 1))
+    started_at = _number(get(b"beg", get(b"fe")))
+    finished_at = _number(get(b"fin"))
+    if status is Status.COMPLETED:  # its last attempt is plain, so it is not written down
+        ended = Attempt(attempt, generation, _text(node or b""), started_at or 0, finished_at or 0, Outcome.COMPLETED)
+        past = (*past, ended)[-HISTORY_LENGTH:]
     return Task(
         id=_text(fields[b"id"]),
         handler=handler,
         queue=queue,
         payload=payload or get(b"pay", b""),
         checksum=int(fields[b"sum"]),
-        digest=fields[b"dig"],
+        digest=fields[b"dig"].decode().encode("latin-1"),
         priority=int(fields[b"pri"]),
         timeout=int(fields[b"to"]),
         retries=retries,
@@ -108,20 +115,20 @@ def task(fields: Fields, payload: bytes | None, result: bytes | None = None) -> 
         status=status,
         delayed=b"del" in fields,
         solo=b"solo" in fields,
-        attempt=int(get(b"att", 0)),
+        attempt=attempt,
         crashes=int(get(b"cr", 0)),
-        generation=int(get(b"gen", 1)),
+        generation=generation,
         fence=int(get(b"fe", 0)),
         owner=_text(owner) if owner is not None and status is Status.PROCESSING else None,
         node=None if node is None else _text(node),
         request=int(get(b"req", 0)),
         op=_text(get(b"op", b"")),
-        started_at=_number(get(b"beg")),
-        finished_at=_number(get(b"fin")),
+        started_at=started_at,
+        finished_at=finished_at,
         progress=None if progress is None else _progress(progress),
         result=result,
         error=None if cause is None else TaskError(fields[b"err"].decode(), fields[b"msg"].decode(), _CAUSE[cause]),
-        history=() if history is None else _history(history),
+        history=past,
     )
 
 
@@ -138,7 +145,7 @@ def _text(value: bytes | str) -> str:
 
 
 def _number(value: bytes | int | None) -> int | None:
-    return None if value is None else int(value)
+    return int(value) if value else None
 
 
 def _progress(packed: bytes) -> Progress:

@@ -52,16 +52,20 @@ end
 
 local lists, given_up = {}, 0 -- a lane's list is shared by the groups: each goes on where the one before it stopped
 
+local mine = {} -- what enters the set of the owner
+
 local function take(list, group, rows, bodies)
   local id, lane = list.id, list.lane
   local key = prefix .. 'task:' .. id
-  if group[2] then solo[lane] = true else ready[lane] = true end
+  list.used = list.used + 1
   local flat = call('HGETALL', key)
   local t = { id = id }
   for n = 1, #flat, 2 do t[flat[n]] = flat[n + 1] end
   if t.st ~= 'P' or t.ln ~= lane or not t.no then -- no task, or one that does not belong here
-    leave(list.key, id)
-    if group[2] then leave(prefix .. 'since:' .. lane, id) end
+    if group[2] then
+      leave(list.key, id)
+      leave(prefix .. 'since:' .. lane, id)
+    end
     call('HINCRBY', k_meta, 'limbo', 1)
     return
   end
@@ -72,17 +76,18 @@ local function take(list, group, rows, bodies)
   end
   local fence = t.fe and t.fe + 1 or 0
   fence = fence > clock and text(fence) or now
-  call('HSET', key, 'st', 'R', 'own', owner, 'nod', node, 'req', request, 'fe', fence, 'att', (t.att or 0) + 1,
-    'beg', now)
+  call('HSET', key, 'st', 'R', 'own', owner, 'nod', node, 'req', request, 'fe', fence, 'att', (t.att or 0) + 1)
+  if t.beg or fence ~= now then call('HSET', key, 'beg', now) end
   if t.pro then call('HDEL', key, 'pro') end
-  leave(list.key, id)
-  if group[2] then leave(prefix .. 'since:' .. lane, id) end
-  leave(prefix .. 'list:P/' .. lane, id)
-  enter(prefix .. 'run:' .. owner, t.no, id)
+  if group[2] then
+    leave(list.key, id)
+    leave(prefix .. 'since:' .. lane, id)
+  end
   if t.exp then leave(k_expiry, id) end
-  count('P', lane, -1)
-  count('R', lane, 1)
-  local n = #rows + 1
+  local ids, n = list.taken, #mine
+  ids[#ids + 1] = id
+  mine[n + 1], mine[n + 2] = t.no, id
+  n = #rows + 1
   rows[n] = { id, fence, flat, false }
   if not t.pay and not t.big then bodies[#bodies + 1] = n end
 end
@@ -96,7 +101,7 @@ local function fill(group)
     local list = lists[key]
     if not list then
       list = open_list(key, 1 + floor(group[1] / number))
-      list.lane = lane
+      list.lane, list.solo, list.taken, list.used = lane, group[2], {}, 0
       list.more = advance(list, fetch)
       lists[key] = list
     end
@@ -112,7 +117,6 @@ local function fill(group)
     for n, at in ipairs(bodies) do keys[n] = prefix .. 'body:' .. rows[at][1] end
     for n, body in ipairs(call('MGET', unpack(keys))) do rows[bodies[n]][4] = body end
   end
-  if #rows > 0 then owners[owner] = true end
   return rows
 end
 
@@ -131,6 +135,28 @@ else
     settle()
     suspects = call('SMEMBERS', k_solos)
     for n, group in ipairs(groups) do taken[n] = group[1] > 0 and fill(group) or {} end
+    for key, list in pairs(lists) do
+      local lane, ids = list.lane, list.taken
+      if list.used > 0 then
+        if list.solo then
+          solo[lane] = true
+        else -- all that was looked at stood at the head, and is gone from there
+          call('ZREMRANGEBYRANK', key, 0, list.used - 1)
+          gone[key] = nil
+          ready[lane] = true
+        end
+      end
+      if ids[1] then
+        count('P', lane, -#ids)
+        count('R', lane, #ids)
+        for _, id in ipairs(gone[prefix .. 'list:P/' .. lane] or {}) do ids[#ids + 1] = id end
+        gone[prefix .. 'list:P/' .. lane] = ids
+      end
+    end
+    if mine[1] then
+      come[prefix .. 'run:' .. owner] = mine
+      owners[owner] = true
+    end
     settle()
     suspects = call('SMEMBERS', k_solos)
   end

@@ -1,60 +1,76 @@
--- A draft becomes a task. A draft is {id, lane, checksum, bytes of its digest, priority, timeout, retries, keep_result,
--- tags, delay, run_at, expires_at, key, schedule, capacity}; its digest and payload are together one text of ARGV.
+-- A draft becomes a task. A draft is {id, lane, checksum, digest, priority, timeout, retries, keep_result, tags, delay,
+-- run_at, expires_at, key, schedule, capacity}; its payload is a text of ARGV.
+local births = {} -- lane -> {numbers and ids of its new tasks, ranks and ids of those that are ready}
 
--- Store it as number `no`.
-local function bear(d, digest, payload, no)
-  local id, lane = d[1], d[2]
-  local eligible = clock + d[10]
-  if d[11] and d[11] > eligible then eligible = d[11] end
-  local due = d[14] and d[11] or eligible -- a schedule's due time that has passed is when it is due, all the same
-  local set = {
-    'ln', lane, 'sum', d[3], 'dig', digest, 'pri', d[5], 'to', d[6], 'ret', d[7], 'st', 'P', 'no', no, 'at', now,
-  }
-  local n = #set
-  local function put(field, value)
-    set[n + 1] = field
-    set[n + 2] = value
-    n = n + 2
+-- Store draft `n` as number `no`. `end_births` has to follow.
+local function bear(n, d, no)
+  local id, lane, payload = d[1], d[2], ARGV[5 + n]
+  local key = prefix .. 'task:' .. id
+  local eligible, due = clock, clock
+  if d[10] ~= 0 or d[11] then
+    eligible = clock + d[10]
+    if d[11] and d[11] > eligible then eligible = d[11] end
+    due = d[14] and d[11] or eligible -- a schedule's due time that has passed is when it is due, all the same
   end
-  if #payload <= 64 then
-    put('pay', payload)
-  else
+  local body = 'pay'
+  if #payload > 64 then
     call('SET', prefix .. 'body:' .. id, payload)
-    if #payload > 65536 then put('big', '1') end
+    body = #payload > 65536 and 'big'
+    payload = '1'
   end
-  if eligible > clock then put('el', eligible) end
-  if due ~= eligible then put('due', due) end
+  if body then
+    call('HSET', key, 'ln', lane, 'st', 'P', 'no', no, 'at', now, 'pri', d[5], 'sum', d[3], 'dig', d[4], 'to', d[6],
+      'ret', d[7], body, payload)
+  else
+    call('HSET', key, 'ln', lane, 'st', 'P', 'no', no, 'at', now, 'pri', d[5], 'sum', d[3], 'dig', d[4], 'to', d[6],
+      'ret', d[7])
+  end
+  local born = births[lane]
+  if not born then
+    born = { {}, {} }
+    births[lane] = born
+  end
+  local list = born[1]
+  local at = #list
+  list[at + 1], list[at + 2] = no, id
   if due > clock then
-    put('del', '1')
+    call('HSET', key, 'del', '1')
     enter(k_delayed, due, id)
   else
-    enter(prefix .. 'ready:' .. lane, eligible - d[5] * aging, id)
-    ready[lane] = true
+    list = born[2]
+    at = #list
+    list[at + 1], list[at + 2] = eligible - d[5] * aging, id
   end
+  if eligible > clock then call('HSET', key, 'el', eligible) end
+  if due ~= eligible then call('HSET', key, 'due', due) end
+  if not d[8] then call('HSET', key, 'keep', '0', 'odd', '1') end
   if d[12] then
-    put('exp', d[12])
+    call('HSET', key, 'exp', d[12])
     enter(k_expiry, d[12], id)
   end
-  if not d[8] then put('keep', '0') end
   if d[9] then
-    put('tag', d[9])
+    call('HSET', key, 'tag', d[9])
     for tag in string.gmatch(d[9], '[^/]+') do enter(prefix .. 'tag:' .. tag, no, id) end
   end
-  if d[13] then put('key', d[13]) end
+  if d[13] then call('HSET', key, 'key', d[13]) end
   if d[14] then
-    put('sch', d[14])
+    call('HSET', key, 'sch', d[14], 'odd', '1')
     enter(prefix .. 'made:' .. d[14], no, id)
     enter(prefix .. 'busy:' .. d[14], no, id)
   end
-  call('HSET', prefix .. 'task:' .. id, unpack(set))
-  enter(prefix .. 'list:P/' .. lane, no, id)
-  count('P', lane, 1)
 end
 
--- The digest and the payload of draft `n`.
-local function texts(n, d)
-  local both = ARGV[5 + n]
-  return string.sub(both, 1, d[4]), string.sub(both, d[4] + 1)
+-- Put what was born where it belongs.
+local function end_births()
+  for lane, born in pairs(births) do
+    come[prefix .. 'list:P/' .. lane] = born[1]
+    if born[2][1] then
+      come[prefix .. 'ready:' .. lane] = born[2]
+      ready[lane] = true
+    end
+    count('P', lane, #born[1] / 2)
+  end
+  settle()
 end
 
 -- Numbers by creation for `n` drafts: the first is one more than the answer.

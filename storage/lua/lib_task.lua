@@ -23,6 +23,10 @@ local function change(t, changes)
     end
   end
   local key = prefix .. 'task:' .. t.id
+  if not t.odd then
+    set[#set + 1], set[#set + 2] = 'odd', '1'
+    new.odd = '1'
+  end
   if set[1] then call('HSET', key, unpack(set)) end
   if del[1] then call('HDEL', key, unpack(del)) end
   moved(t, new)
@@ -47,7 +51,7 @@ end
 -- What every end of an attempt changes. `outcome`: c f t x r s k, for completed, failed, timeout, crashed, released,
 -- snoozed, cancelled.
 local function ended(t, outcome, type, message, cause)
-  local entry = { tonumber(t.att), tonumber(t.gen or 1), t.nod, tonumber(t.beg), clock, outcome, type, message, cause }
+  local entry = { tonumber(t.att), tonumber(t.gen or 1), t.nod, tonumber(t.beg or t.fe), clock, outcome, type, message, cause }
   return { his = longer(t.his, entry) }
 end
 

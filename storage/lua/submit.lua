@@ -1,5 +1,5 @@
 #!lua
--- Store drafts. Takes: {atomic, {draft ...}}, see lib_birth. ARGV[6...]: digest and payload of each, as one text.
+-- Store drafts. Takes: {atomic, {draft ...}}, see lib_birth. ARGV[6...]: their payloads.
 -- Answers {code, id, state, created} for each; `atomic`: all or none.
 -- uses: lib, lib_index, lib_birth
 local atomic, drafts = items[1], items[2]
@@ -8,8 +8,8 @@ local answers, new, keyed = {}, {}, {}
 local waiting = call('HMGET', k_totals, 'P', 'F')
 local room = (waiting[1] or 0) + (waiting[2] or 0)
 
-local function admit(n, d, digest)
-  local id, key = d[1], d[13]
+local function admit(d)
+  local id, digest, key = d[1], d[4], d[13]
   if key then
     local known = keyed[key]
     if not known then
@@ -31,14 +31,14 @@ local function admit(n, d, digest)
   end
   if d[15] and room >= d[15] then return { 'full', id } end
   room = room + 1
-  new[id] = { digest, 'P', now, n }
+  new[id] = { digest, 'P', now }
   if key then keyed[key] = { now, id, digest } end
   return { 'ok', id, 'P', now }
 end
 
 local good = true
 for n, d in ipairs(drafts) do
-  local reply = admit(n, d, (texts(n, d)))
+  local reply = admit(d)
   answers[n] = reply
   good = good and (reply[1] == 'ok' or reply[1] == 'dup')
 end
@@ -51,12 +51,11 @@ end
 local last = next(new) and numbers(#drafts)
 for n, d in ipairs(drafts) do
   if answers[n][1] == 'ok' then
-    local digest, payload = texts(n, d)
-    bear(d, digest, payload, last + n)
+    bear(n, d, last + n)
     if d[13] then
-      call('SET', prefix .. 'key:' .. d[13], now .. ' ' .. d[1] .. ' ' .. digest, 'PX', LIFETIME / 1000)
+      call('SET', prefix .. 'key:' .. d[13], now .. ' ' .. d[1] .. ' ' .. d[4], 'PX', LIFETIME / 1000)
     end
   end
 end
-settle()
+end_births()
 return answers

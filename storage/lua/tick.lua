@@ -25,9 +25,8 @@ for n = 1, most do
   local d = drafts[n]
   if not made[d[1]] and call('EXISTS', prefix .. 'task:' .. d[1]) == 0 then
     made[d[1]] = true
-    local digest, payload = texts(n, d)
-    bear(d, digest, payload, last + n)
+    bear(n, d, last + n)
   end
 end
-settle()
+end_births()
 return answer({ 'ok', next(made) and 1 or 0 })
