@@ -21,8 +21,11 @@ from taskqueue.core.addresses import parse_address
 from taskqueue.core.config import Config
 from taskqueue.core.errors import ConfigError
 
-ATTEMPT = 2.0
+ATTEMPT = 3.0
 """Seconds that one try waits for an answer; after that the connection is given up and its outcome is unknown."""
+
+CONNECT = 1.0
+"""Seconds that a connection may take to be made."""
 
 FIRST_WAIT, LONGEST_WAIT = 0.05, 2.0
 """Bounds of the time between two tries, seconds; each wait is drawn from zero to the bound (full jitter)."""
@@ -130,7 +133,7 @@ class Dialer:
             "username": self.address.username,
             "password": config.redis_password or self.address.password,
             "socket_timeout": ATTEMPT,
-            "socket_connect_timeout": ATTEMPT,
+            "socket_connect_timeout": CONNECT,
             "retry": Retry(NoBackoff(), 0),
             "protocol": 2,
             "health_check_interval": 0,

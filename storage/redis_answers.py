@@ -46,6 +46,10 @@ def _submitted(call: Call, reply: Any) -> list[v.Submitted]:
     return answers
 
 
+def _completed(call: Call, reply: Any) -> Sequence[Result]:
+    return [_answer(call, row, STATUS.get(row[1]), None) for row in zip(reply[::2], reply[1::2], strict=True)]
+
+
 def _hot(call: Call, reply: Any) -> Sequence[Result]:
     return [_answer(call, row, STATUS[row[1]] if row[1:] else None, None) for row in reply]
 
@@ -115,7 +119,8 @@ ANSWERS: dict[str, Answers] = {
     **dict.fromkeys((script for script, _ in MAKERS.values()), _plain),
     "submit": _submitted,
     "submit_all": lambda call, reply: [tuple(_submitted(call, reply))],
-    **dict.fromkeys(("complete", "fail", "release", "snooze", "progress"), _hot),
+    **dict.fromkeys(("fail", "release", "snooze", "progress"), _hot),
+    "complete": _completed,
     **dict.fromkeys(("cancel", "retry", "replay", "update", "delete"), _cold),
     "beat": _beaten,
     "campaign": _elected,

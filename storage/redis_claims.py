@@ -53,7 +53,7 @@ def claimed(call: Call, reply: Any, run: Run, fetch: Fetch, aging: int) -> v.Cla
                 if intact(task):
                     parts[n].append(task)
                 else:
-                    damaged.append(_as_it_was(task, row[2], texts))
+                    damaged.append(_as_it_was(task, row[:-3], texts))
             missing[n] = replace(verb.groups[n], n=len(damaged) - before)
         if not damaged:
             return v.Claimed(code, tuple(map(tuple, parts)), _number(due), _number(since))
@@ -88,10 +88,10 @@ def _waited(task: Task) -> tuple[Any, ...]:
 def _read(verb: v.Claim, run: tuple[bytes, bytes], group: Any, fetch: Fetch) -> Iterator[tuple[Task, Any]]:
     """The tasks of a group as they are now, each with its row, which says what it was."""
     now, node = run
-    large = [row[0].decode() for row in group if row[3] is None and b"big" in row[2][::2]]
+    large = [row[-3].decode() for row in group if row[-1] is None and b"big" in row[:-3:2]]
     bodies = dict(zip(large, fetch(large), strict=True)) if large else {}
     for row in group:
-        task_id, fence, flat, body = row
+        *flat, task_id, fence, body = row
         fields = rows.pairs(flat)
         attempt = int(fields.get(b"att", 0)) + 1
         fields |= {b"id": task_id, b"st": b"R", b"own": verb.owner, b"nod": node, b"req": verb.request, b"fe": fence}

@@ -2,8 +2,8 @@
 -- Hand out tasks. Takes: {owner, request, step, {{n, solo, {handler ...}, {queue ...} or false}, ...}}; no queues: all.
 -- `step` counts the calls of one request, which goes on where a task that was handed out turned out to be damaged.
 -- Answers {code, now, next due or false, since when a suspect waits or false, node, repeat, groups}: per group a list of
--- {id, fence, fields before the claim, payload or false}; where it is a repeat, one list of {fields, payload, result} of
--- what is still held.
+-- {fields before the claim ..., id, fence, payload or false}; where it is a repeat, one list of {fields, payload,
+-- result} of what is still held.
 -- uses: lib, lib_index, lib_task, lib_merge, lib_promote
 local owner, request, step, groups = items[1], items[2], items[3], items[4]
 local GIVEN_UP = 1000 -- tasks whose time is over that one claim clears away at most
@@ -60,7 +60,13 @@ local function take(list, group, rows, bodies)
   list.used = list.used + 1
   local flat = call('HGETALL', key)
   local t = { id = id }
-  for n = 1, #flat, 2 do t[flat[n]] = flat[n + 1] end
+  local size = #flat
+  local plain = flat[1] == 'ln' and flat[3] == 'st' and flat[5] == 'no'
+  if plain and (size == 18 or (size == 20 and flat[19] == 'pay')) then -- as `bear` left it: there is nothing else
+    t.ln, t.st, t.no, t.pay = flat[2], flat[4], flat[6], flat[20]
+  else
+    for n = 1, size, 2 do t[flat[n]] = flat[n + 1] end
+  end
   if t.st ~= 'P' or t.ln ~= lane or not t.no then -- no task, or one that does not belong here
     if group[2] then
       leave(list.key, id)
@@ -87,8 +93,9 @@ local function take(list, group, rows, bodies)
   local ids, n = list.taken, #mine
   ids[#ids + 1] = id
   mine[n + 1], mine[n + 2] = t.no, id
+  flat[size + 1], flat[size + 2], flat[size + 3] = id, fence, false
   n = #rows + 1
-  rows[n] = { id, fence, flat, false }
+  rows[n] = flat
   if not t.pay and not t.big then bodies[#bodies + 1] = n end
 end
 
@@ -114,8 +121,14 @@ local function fill(group)
   end
   if bodies[1] then
     local keys = {}
-    for n, at in ipairs(bodies) do keys[n] = prefix .. 'body:' .. rows[at][1] end
-    for n, body in ipairs(call('MGET', unpack(keys))) do rows[bodies[n]][4] = body end
+    for n, at in ipairs(bodies) do
+      local row = rows[at]
+      keys[n] = prefix .. 'body:' .. row[#row - 2]
+    end
+    for n, body in ipairs(call('MGET', unpack(keys))) do
+      local row = rows[bodies[n]]
+      row[#row] = body
+    end
   end
   return rows
 end

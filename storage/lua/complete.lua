@@ -1,9 +1,9 @@
 #!lua flags=allow-oom
 -- Handlers returned. Takes: {{id, op, owner, fence, result}, ...}; `result` is its place in ARGV, or false.
--- Answers {code, state} for each. The attempt is not put into the history: a completed task's last one is plain.
+-- Answers {code, state, code, state, ...}. The attempt is not put into the history: a completed task's last one is plain.
 -- uses: lib, lib_index, lib_task
 local answers, ends, lanes = {}, {}, {}
-local did = { 'ok', 'C' }
+local function say(n, code, state) answers[2 * n - 1], answers[2 * n] = code, state or false end
 for n, item in ipairs(items) do
   local id, op, owner = item[1], item[2], item[3]
   local key = prefix .. 'task:' .. id
@@ -14,15 +14,17 @@ for n, item in ipairs(items) do
   if not good or t[6] then
     rare = call('HMGET', key, 'op', 'keep', 'err', 'solo', 'sch')
     if not t[1] or not lane then
-      answers[n], good = { 'not-found' }, false
+      good = false
+      say(n, 'not-found')
     elseif op ~= '' and rare[1] == op then
-      answers[n], good = { 'dup', t[1] }, false
+      good = false
+      say(n, 'dup', t[1])
     elseif not good then
-      answers[n] = { 'stale', t[1] }
+      say(n, 'stale', t[1])
     end
   end
   if good then
-    answers[n] = did
+    say(n, 'ok', 'C')
     local result = item[5] and not (rare and rare[2]) and ARGV[item[5]]
     local far = result and #result > 64
     if far then call('SET', prefix .. 'result:' .. id, result) end
