@@ -177,13 +177,22 @@ class RedisStore(Reads):
 
     def check(self) -> str | None:
         """See `Store.check`."""
-        if self._writer.refused is not None:
-            return self._writer.refused
         try:
             self._pool.ask([("PING",)])
-        except StoreError as error:
+            if time.monotonic() - self._looked_at > LOOK_AGAIN:
+                self._look_again()
+        except (StoreError, *TROUBLE, ConfigError) as error:
             return str(error)
-        return None
+        return self._writer.refused
+
+    def _look_again(self) -> None:
+        """Is it still what it was? Raises what `Writer.look` raises."""
+        wire = self._dialer.dial("looks")
+        try:
+            self._writer.look(wire)
+        finally:
+            wire.disconnect()
+            self._looked_at = time.monotonic()
 
     def close(self) -> None:
         """Let go of every connection. Idempotent."""

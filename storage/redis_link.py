@@ -96,17 +96,21 @@ class Writer:
         self.drop()
         wire = self._dialer.dial(self._name)
         try:
-            facts = inspect(wire, self._config)
-        except BaseException as error:
+            self.look(wire)
+        except BaseException:
             wire.disconnect()
-            self.refused = str(error) if isinstance(error, ConfigError) else None
             raise
-        self.refused = None
-        self._learn(facts)
         self._wire, self._epoch = wire, self._dialer.epoch
         return wire
 
-    def _learn(self, facts: Facts) -> None:
+    def look(self, wire: Wire) -> None:
+        """Look at the server at the other end. Raises ConfigError, or what redis-py raises."""
+        try:
+            facts = inspect(wire, self._config)
+        except ConfigError as error:
+            self.refused = str(error)
+            raise
+        self.refused = None
         before, self.facts = self.facts, facts
         self._commands.aging = facts.aging
         if before is not None and before.dataset != facts.dataset:

@@ -194,6 +194,21 @@ def test_a_server_that_evicts(servers: Servers, opened: Callable[..., RedisStore
     works(store)
 
 
+def test_a_server_that_changes_is_looked_at_again(
+    servers: Servers, opened: Callable[..., RedisStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = servers("--appendonly", "yes", "--appendfsync", "always")
+    store = opened(server.url)
+    monkeypatch.setattr("storage.redis.LOOK_AGAIN", 0)
+    assert (store.check(), store.durability) == (None, "fsync")
+    server.client.config_set("appendfsync", "everysec")
+    assert (store.check(), store.durability) == (None, "weak")
+    server.client.config_set("maxmemory-policy", "volatile-lru")
+    assert "maxmemory-policy is volatile-lru" in (store.check() or "")
+    server.client.config_set("maxmemory-policy", "noeviction")
+    assert store.check() is None
+
+
 def test_a_foreign_schema(servers: Servers) -> None:
     server = servers()
     server.client.hset("{taskqueue}:meta", mapping={"dataset": "x", "schema": 9, "min_reader": 9, "aging": 0})
