@@ -29,7 +29,6 @@ STREAMS = 1_000
 _CURSOR = re.compile(r"s([0-9]{1,18})", re.ASCII)
 _NOTE_CURSOR = re.compile(r"n([0-9]{1,18})", re.ASCII)
 _END = 2**62
-_OLDEST = slice(-2, None)
 
 Run = Callable[..., sqlite3.Cursor]
 
@@ -79,7 +78,7 @@ class Reads:
     def counts(self) -> dict[Status, int]:
         """See `Store.counts`."""
         with self._reading() as run:
-            return _sums(row[4:] for row in run("lane.all"))
+            return _sums(run("read.counts"))
 
     def dead(self) -> list[DeadCount]:
         """See `Store.dead`."""
@@ -90,8 +89,10 @@ class Reads:
         """See `Store.queues`."""
         with self._reading() as run:
             paused = {queue for (queue,) in run("lane.paused")}
-            rows = [row for row in run("read.lanes") if any(row[2:_OLDEST.start])]
-        return [_queue(name, name in paused, rows) for name in sorted(paused | {row[0] for row in rows})]
+            queues: dict[str, list[Row]] = {name: [] for name in paused}
+            for queue, *lane in run("read.lanes"):
+                queues.setdefault(queue, []).append(lane)
+        return [_queue(name, name in paused, lanes) for name, lanes in sorted(queues.items())]
 
     def members(self) -> list[Member]:
         """See `Store.members`."""
@@ -197,10 +198,11 @@ def _streams(run: Run, filter: Filter, places: list[str]) -> list[tuple[int, str
     """The (lane, place) pairs that hold what a filter by state, queue and handler asks for; None: walk all tasks."""
     if filter.status is None and filter.queue is None and filter.handler is None:
         return None
+    wanted = [place in places for place in PLACES]
+    rows = run("read.holding", STREAMS + 1, filter.queue, filter.handler, *wanted)
     streams = [
         (lane, place)
-        for lane, queue, handler, _, *counts in run("lane.all")
-        if filter.queue in (None, queue) and filter.handler in (None, handler)
+        for lane, *counts in rows
         for place, count in zip(PLACES, counts, strict=True)
         if count and place in places
     ]
@@ -216,15 +218,15 @@ def _walk(run: Run, lane: int, place: str, before: int, streams: int) -> Iterato
         n *= 2
 
 
-def _queue(name: str, paused: bool, rows: list[Row]) -> QueueView:
-    lanes = [row for row in rows if row[0] == name]
-    cells = {handler: [row[2 : _OLDEST.start] for row in lanes if row[1] == handler] for _, handler, *_ in lanes}
-    since = [at for row in lanes for at in row[_OLDEST] if at is not None]
+def _queue(name: str, paused: bool, lanes: list[Row]) -> QueueView:
+    cells: dict[str, list[list[int]]] = {}
+    for handler, _, _, *counts in lanes:
+        cells.setdefault(handler, []).append(counts)
     return QueueView(
         name=name,
         paused=paused,
-        counts=_sums(row[2 : _OLDEST.start] for row in lanes),
-        oldest=min(since, default=None),
+        counts=_sums(row for rows in cells.values() for row in rows),
+        oldest=min((at for lane in lanes for at in lane[1:3] if at is not None), default=None),
         lanes=tuple(Lane(queue=name, handler=handler, counts=_sums(rows)) for handler, rows in sorted(cells.items())),
     )
 
@@ -232,7 +234,6 @@ def _queue(name: str, paused: bool, rows: list[Row]) -> QueueView:
 def _sums(counts: Iterable[Sequence[int]]) -> dict[Status, int]:
     """Counts by state of lanes' counts by place."""
     sums = dict.fromkeys(Status, 0)
-    for row in counts:
-        for place, count in zip(PLACES, row, strict=True):
-            sums[STATUS[place]] += count
+    for place, column in zip(PLACES, zip(*counts, strict=True), strict=False):  # there may be no lane
+        sums[STATUS[place]] += sum(column)
     return sums

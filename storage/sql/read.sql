@@ -3,13 +3,33 @@
 -- takes: ids
 SELECT id, place FROM tasks WHERE id IN (SELECT value FROM json_each(:ids))
 
--- :lanes
--- Every lane with its counts, and since when its oldest claimable task is eligible.
+-- :counts
+-- How many tasks stand at each place.
 SELECT
-    l.queue, l.handler, l.ready, l.solo, l.delayed, l.failed, l.running, l.completed, l.dead, l.cancelled,
-    (SELECT min(eligible_at) FROM tasks WHERE place = 'ready' AND lane = l.id),
-    (SELECT min(eligible_at) FROM tasks WHERE place = 'solo' AND lane = l.id)
+    coalesce(sum(ready), 0), coalesce(sum(solo), 0), coalesce(sum(delayed), 0), coalesce(sum(failed), 0),
+    coalesce(sum(running), 0), coalesce(sum(completed), 0), coalesce(sum(dead), 0), coalesce(sum(cancelled), 0)
+FROM lanes
+
+-- :lanes
+-- Every lane that holds something: since when its oldest claimable task and its oldest suspect are eligible, its counts.
+SELECT
+    l.queue, l.handler,
+    CASE WHEN l.ready THEN (SELECT min(eligible_at) FROM tasks WHERE place = 'ready' AND lane = l.id) END,
+    CASE WHEN l.solo THEN (SELECT min(eligible_at) FROM tasks WHERE place = 'solo' AND lane = l.id) END,
+    l.ready, l.solo, l.delayed, l.failed, l.running, l.completed, l.dead, l.cancelled
 FROM lanes AS l
+WHERE l.ready OR l.solo OR l.delayed OR l.failed OR l.running OR l.completed OR l.dead OR l.cancelled
+
+-- :holding
+-- The first `n` lanes that a filter asks for and that hold something at a place that is wanted (1; else 0), with counts.
+-- takes: n, queue, handler, ready, solo, delayed, failed, running, completed, dead, cancelled
+SELECT id, ready, solo, delayed, failed, running, completed, dead, cancelled FROM lanes
+WHERE (:queue IS NULL OR queue = :queue) AND (:handler IS NULL OR handler = :handler)
+    AND (
+        ready AND :ready OR solo AND :solo OR delayed AND :delayed OR failed AND :failed OR running AND :running
+        OR completed AND :completed OR dead AND :dead OR cancelled AND :cancelled
+    )
+LIMIT :n
 
 -- :dead
 -- Dead letters: (handler, cause, count).

@@ -143,6 +143,16 @@ def test_a_page_examines_no_more_than_its_share(deck: Driver) -> None:
     assert found(deck, tag="x") == ["needle"]
 
 
+def test_filters_find_the_same_among_very_many_lanes(deck: Driver) -> None:
+    lanes = range(1_010)
+    deck.do(v.SubmitAll(tuple(draft(f"t{n}", handler=f"h{n}", queue=f"q{n % 2}", priority=n % 10) for n in lanes)))
+    deck.happens(ev.Cancel, "t7")
+    assert found(deck, status=Status.PENDING) == [f"t{n}" for n in reversed(lanes) if n != 7]
+    assert found(deck, queue="q1", status=Status.PENDING) == [f"t{n}" for n in reversed(lanes) if n % 2 and n != 7]
+    assert found(deck, status=Status.CANCELLED) == found(deck, handler="h7") == ["t7"]
+    assert found(deck, handler="h8", queue="q1") == []
+
+
 LARGE = bytes(v.BYTES_PER_PAGE // 4)
 
 
