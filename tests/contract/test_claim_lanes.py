@@ -142,3 +142,12 @@ def test_a_lane_is_the_same_after_it_was_gone(deck: Driver, clock: ManualClock) 
         clock.advance(SECOND)
         deck.led(v.PruneOld, keep=(v.Keep(deck.get(f"t{n}").status, 0, 0),))
         assert deck.store.queues() == []
+
+
+def test_groups_that_are_others_each_time_find_the_same_line(deck: Driver, clock: ManualClock) -> None:
+    for n in range(200):
+        deck.add(f"t{n:03}", handler="xy"[n % 2])
+        clock.advance(1)
+    for n in range(100):
+        assert deck.took("a", group("x", "y", f"other{n}", n=1)) == [f"t{2 * n:03}"]
+        assert deck.took("a", group("x", "y", f"other{n}", n=1)) == [f"t{2 * n + 1:03}"]
