@@ -21,7 +21,7 @@ COPIED = ("storage", "taskqueue", "tests/contract")
 WITNESS = "test_submit.py::test_a_submit_stores_the_draft[sqlite-changes0]"
 EVENT, CLAIM = "sql/event.sql", "sql/claim.sql"
 TABLE, RIGHTS, TURNS = "test_table.py", "test_claim_rights.py", "test_claim.py"
-LANES, SCHEDULES = "test_claim_lanes.py", "test_schedules.py"
+LANES, SCHEDULES, ALONE = "test_claim_lanes.py", "test_schedules.py", "test_ticks_alone.py"
 
 
 class Bug(NamedTuple):
@@ -159,14 +159,14 @@ BUGS = (
         "sql/schedule.sql",
         "AND finished_at IS NULL",
         "AND finished_at IS NULL AND place = 'running'",
-        f"{SCHEDULES}::test_what_is_not_finished_is_under_way[sqlite]",
+        f"{ALONE}::test_what_is_not_finished_is_under_way[sqlite]",
     ),
     Bug(
         "alone, all are submitted",
         "sqlite_schedules.py",
         "else drafts[:1]",
         "else drafts",
-        f"{SCHEDULES}::test_alone_where_nothing_is_under_way_the_first_is_submitted[sqlite]",
+        f"{ALONE}::test_alone_where_nothing_is_under_way_the_first_is_submitted[sqlite]",
     ),
     Bug(
         "whoever writes a schedule last wins",
@@ -201,7 +201,7 @@ BUGS = (
         "sqlite_reads.py",
         "size >= v.BYTES_PER_PAGE",
         "size < 0",
-        "test_reads.py::test_a_page_ends_where_it_is_heavy[sqlite]",
+        "test_heavy_pages.py::test_a_page_ends_where_it_is_heavy[sqlite]",
     ),
 )
 
