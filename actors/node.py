@@ -19,6 +19,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from actors.board import Board
+from actors.channel import Channel
 from actors.gateway import NodeGateway, Waiter
 from actors.health import HealthActor
 from actors.leader import LeaderActor
@@ -38,7 +39,7 @@ from actors.messages import (
 )
 from actors.meter import Meter
 from actors.metrics import Metrics
-from actors.pool import Channel, Pool
+from actors.pool import Pool
 from actors.queue import QueueActor
 from actors.runners import Desk, LoopRunner, Runner, ThreadRunner
 from actors.scheduler import SchedulerActor

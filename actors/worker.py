@@ -11,8 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 from actors.base import NodeActor, OnDeath
+from actors.channel import Channel
 from actors.messages import Message, Work
-from actors.pool import Channel, Pool, Run, Unfinished
+from actors.pool import Pool, Run, Unfinished
 from actors.runners import Runner
 
 

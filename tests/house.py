@@ -17,6 +17,7 @@ from typing import Any
 
 from actors.base import NodeActor
 from actors.board import Board
+from actors.channel import Channel
 from actors.health import HealthActor
 from actors.leader import LeaderActor
 from actors.messages import (
@@ -35,7 +36,7 @@ from actors.messages import (
 )
 from actors.meter import Meter
 from actors.metrics import Metrics
-from actors.pool import Channel, Ending, Pool, Raised, Returned, Run, Snoozed
+from actors.pool import Ending, Pool, Raised, Returned, Run, Snoozed
 from actors.queue import QueueActor
 from actors.runners import timed_out
 from actors.scheduler import SchedulerActor

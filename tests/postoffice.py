@@ -10,12 +10,13 @@ from typing import Any, TypeVar
 from msgspec.structs import replace
 
 from actors.board import Board
+from actors.channel import Channel
 from actors.health import HealthActor
 from actors.leader import LeaderActor
 from actors.messages import Address, Message, Wake, Write, Written
 from actors.meter import Meter
 from actors.metrics import Metrics
-from actors.pool import Channel, Ending, Pool, Run
+from actors.pool import Ending, Pool, Run
 from actors.queue import QueueActor
 from actors.scheduler import SchedulerActor
 from actors.watchers import Rates, Watchers

@@ -6,8 +6,9 @@ import threading
 
 import pytest
 
+from actors.channel import Channel
 from actors.messages import OutcomesReady, Work
-from actors.pool import BRISK, Channel, Dropped, Pool, Returned, Unfinished
+from actors.pool import BRISK, Dropped, Pool, Returned, Unfinished
 from actors.watchers import Rates, Watchers
 from taskqueue.core.clock import SECOND, ManualClock
 from tests.postoffice import Box, Desk, run_of

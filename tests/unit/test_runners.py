@@ -18,8 +18,9 @@ from typing import Any
 
 import pytest
 
+from actors.channel import Channel
 from actors.messages import OutcomesReady, WatchRuns, Work
-from actors.pool import Channel, Ending, Pool, Raised, Returned, Run, Snoozed, Unfinished
+from actors.pool import Ending, Pool, Raised, Returned, Run, Snoozed, Unfinished
 from actors.runners import MESSAGE_LIMIT, Desk, LoopRunner, Runner, ThreadRunner
 from actors.scheduler import SchedulerActor
 from actors.supervisor import Supervisor
