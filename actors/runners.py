@@ -12,6 +12,7 @@ import ctypes
 import logging
 import threading
 from collections.abc import Coroutine
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
@@ -121,7 +122,7 @@ class ThreadRunner:
     """Runs a handler in the calling thread: one at a time. A time-out is thrown into the thread as `TimedOut`.
 
     The exception lands between two bytecodes: a call that blocks in C (a sleep, a socket) ends first. A gate sees to
-    it that it is thrown only while the handler runs, and what had been thrown and not landed is withdrawn, before
+    it that it is thrown only while the handler runs, and what had been thrown and not landed is caught, before
     anything is made of the outcome: our own lines (a log's lock, say) are never hit.
     """
 
@@ -170,10 +171,16 @@ class _Gate:
                 ctypes.pythonapi.PyThreadState_SetAsyncExc(self._thread, ctypes.py_object(TimedOut))
 
     def close(self) -> None:
-        """The handler has ended. What was thrown lands in these lines at the latest, or is taken back."""
+        """The handler has ended. What was thrown and has not landed yet lands in these lines.
+
+        It is not withdrawn (by a NULL): CPython 3.11 would look for an exception at every call from then on.
+        """
         with self._lock:
-            self._open = False
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(self._thread, None)
+            thrown, self._open = not self._open, False
+        if thrown:
+            with suppress(TimedOut):
+                for _ in range(1_000):  # it lands at the first turn of a loop
+                    pass
 
 
 class LoopRunner:

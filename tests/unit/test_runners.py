@@ -7,6 +7,7 @@ import itertools
 import logging
 import math
 import random
+import subprocess
 import sys
 import threading
 import time
@@ -761,3 +762,31 @@ def test_the_queue_is_told_of_an_ending(bench: Bench) -> None:
     ended(run)
     bench.queue.one(OutcomesReady)
     assert bench.pool.endings() == [run]
+
+
+def test_what_was_thrown_leaves_no_mark_on_the_interpreter() -> None:
+    """A NULL passed to PyThreadState_SetAsyncExc keeps CPython 3.11 looking for an exception at every call, for good,
+    and a traced function never begins then. So this runs in a process of its own, which must end."""
+    script = """
+import sys, threading
+from actors.runners import _Gate
+from taskqueue.context import TimedOut
+
+def handler(gate, late):
+    try:
+        if late:
+            gate.throw()  # it lands in close, or before
+    finally:
+        gate.close()
+
+for late in (False, True, False):
+    try:
+        handler(_Gate(threading.get_ident()), late)
+    except TimedOut:
+        pass
+sys.settrace(lambda frame, event, argument: None)
+def begins(): return "it began"
+print(begins())
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "it began\n"
