@@ -60,6 +60,7 @@ from taskqueue.core.clock import MILLISECOND, SECOND, Clock, SystemClock
 from taskqueue.core.config import Config
 from taskqueue.core.errors import ConfigError, StoreDamaged, Unavailable
 from taskqueue.core.ids import UuidIds
+from taskqueue.core.options import OPTIONS
 from taskqueue.core.settings import load, render
 from taskqueue.handlers import Handler
 from taskqueue.modules import collect, import_modules
@@ -71,6 +72,18 @@ HARD_END = 10.0
 
 RELEASE_WITHIN = 2 * SECOND
 """How long the node waits at its end until the store has taken back what it was given back."""
+
+_FOR_REDIS = (
+    "redisAddress",
+    "redisPassword",
+    "redisCaFile",
+    "redisCertFile",
+    "redisKeyFile",
+    "redisWaitReplicas",
+    "cleanRedisOnStart",
+    "requireDurability",
+    "allowEviction",
+)
 
 THREADS_END = 0.5
 """Seconds that the interpreter waits, once the node is down, for threads that handlers have started."""
@@ -314,6 +327,7 @@ def build(
     """
     clock = clock or SystemClock()
     config = named(config)
+    _refuse_unbuilt(config)
     if handlers is None:
         handlers = collect([builtin, *import_modules(config.handlers, config.app_dir)])
     store = open_store(config, clock)
@@ -322,6 +336,17 @@ def build(
     except BaseException:
         store.close()
         raise
+
+
+def _refuse_unbuilt(config: Config) -> None:
+    """Redis is for nodes that watch each other: two that each think they are alone would declare each other dead."""
+    if config.storage == "redis":
+        raise ConfigError('storage: "redis" is for nodes of a cluster, not available in this version')
+    plain = Config()
+    for key in _FOR_REDIS:
+        field = OPTIONS[key].field
+        if field is not None and getattr(config, field) != getattr(plain, field):
+            raise ConfigError(f"{key}: nothing is kept in Redis yet, not available in this version")
 
 
 def _end_hard_after(seconds: float, code: int) -> None:
