@@ -29,9 +29,6 @@ from api.errors import MEDIA_TYPE, headers_of, plain
 from taskqueue.core.clock import MILLISECOND, MINUTE, SECOND, Clock
 
 PROBES = frozenset({"/healthz", "/readyz"})
-FAREWELL = 100 * MILLISECOND
-"""How long a connection has to be silent before the end of the server closes it."""
-
 _SO_ATTACH_FILTER = 26
 
 SLACK = 64 * 1024
@@ -47,6 +44,7 @@ class Limits(Struct, frozen=True, kw_only=True):
         patience: how long a request may take to arrive, plus the time that its bytes need at `slowest`.
         slowest: bytes a second that a client has to send, or to take, at least.
         idle: how long a connection may rest, or an answer may lie untaken.
+        farewell: how long a connection has to be silent before the end of the server closes it.
     """
 
     max_body: int
@@ -56,6 +54,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     patience: int = 10 * SECOND
     slowest: int = 16 * 1024
     idle: int = 1 * MINUTE
+    farewell: int = 100 * MILLISECOND
 
 
 def _adjustments(bound: socket.socket, limits: Limits) -> Adjustments:
@@ -230,7 +229,7 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
         """Close the connections that have nothing to do and have been silent for a while (a request may be on its way),
         and tell when none is left."""
         busy = False
-        silent = time.time() - FAREWELL / SECOND  # by waitress' own clock
+        silent = time.time() - self._limits.farewell / SECOND  # by waitress' own clock
         for channel in self.active_channels.values():
             if channel.requests or channel.request is not None or channel.total_outbufs_len:
                 busy = True

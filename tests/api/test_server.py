@@ -68,7 +68,8 @@ def test_a_stop_answers_what_is_inside_and_refuses_what_comes():
 
 
 def test_a_request_that_is_on_its_way_when_a_stop_begins_is_answered_and_is_the_last():
-    server = Server(Gate(), CONFIG)
+    patient = Limits(max_body=CONFIG.max_batch_bytes, farewell=BOUND * SECOND)
+    server = Server(Gate(), CONFIG, limits=patient)
     server.start()
     stopped: list[bool] = []
     with closing(connect(server)) as fresh, closing(connect(server)) as used:
