@@ -50,7 +50,8 @@ def fits(expected: Any, seen: Any) -> bool:
 
 def run(words: Sequence[str], cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     # A make that runs these tests is none of the business of a make that they run.
-    env = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "TASKQUEUE_"))}
+    ours = ("MAKE", "MFLAGS", "ARGS", "TASKQUEUE_")
+    env = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     return subprocess.run(words, cwd=cwd, env=env, capture_output=True, text=True, timeout=60, check=False)
 
 
