@@ -113,6 +113,7 @@ def test_what_is_acknowledged_survives_kills(server: RedisServer, store: RedisSt
     assert_sound(store)
 
 
+@pytest.mark.slow
 def test_a_server_that_is_away_is_unknown_and_comes_back(server: RedisServer, store: RedisStore) -> None:
     one(store, v.Submit(draft("before")))
     server.kill()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.clients import Client, until
-from tests.processes import Nodes
+from tests.processes import Nodes, open_gate
 
 
 def moment(text: str) -> datetime:
@@ -41,7 +41,7 @@ def test_complete(client: Client, tmp_path: Path) -> None:
     assert running["finishedAt"] is None
     progress = until(lambda: client.task(name)["progress"], 5, "progress is shown")
     assert (progress["fraction"], progress["note"]) == (0.5, "half way")
-    (tmp_path / "open").write_text("ok")
+    open_gate(tmp_path, "ok")
     task = client.finished(name)
     assert task["status"] == "completed"
     assert task["result"] == "ok"
@@ -114,7 +114,7 @@ def test_release_by_a_restart(nodes: Nodes, lives: dict[str, Any], tmp_path: Pat
     assert node.end().code == 0
     client = node.start()
     client.reaches(name, "processing")
-    (tmp_path / "open").write_text("ok")
+    open_gate(tmp_path, "ok")
     task = client.finished(name)
     assert (task["attempt"], task["retriesLeft"], task["crashes"]) == (1, 3, 0)
     assert outcomes(task) == ["released", "completed"]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.clients import Client, Reply, until
-from tests.processes import Nodes
+from tests.processes import Nodes, open_gate
 
 
 def later(seconds: float) -> str:
@@ -122,7 +122,7 @@ def test_cancel_a_coroutine(client: Client, tmp_path: Path) -> None:
     name = client.submit("gate", {"path": str(tmp_path / "open")})
     client.reaches(name, "processing")
     assert client.post(f"/api/tasks/{name}/cancel").json["status"] == "cancelled"
-    (tmp_path / "open").write_text("too late")
+    open_gate(tmp_path, "too late")
     (node,) = client.get("/api/cluster/nodes").json["nodes"]
     assert client.finished(client.submit("echo", 1))["status"] == "completed"
     assert (client.task(name)["status"], client.task(name)["result"]) == ("cancelled", None)

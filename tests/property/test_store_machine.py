@@ -291,7 +291,7 @@ def test_random_lives(backend: str) -> None:
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=150 if backend == "memory" else 50,
+            max_examples={"memory": 150, "redis": 30}.get(backend, 50),
             stateful_step_count=50,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
