@@ -9,10 +9,11 @@ return operate('PF', function(t, item)
   if wish.expires_at ~= nil then changes.exp = wish.expires_at and text(wish.expires_at) end
   if wish.run_at ~= nil then
     local due = math.max(clock, wish.run_at or 0)
-    changes.due = text(due)
-    -- A failed task stays failed until it is promoted; only a pending one gets a new place in line.
-    changes.del = (due > clock or t.st == 'F') and '1'
-    if t.st == 'P' then changes.el = text(math.max(t.at, due)) end
+    if t.st == 'F' then -- it stays failed until it is promoted, and keeps its rank
+      changes.due, changes.del = text(due), '1'
+    elseif due > clock or tonumber(t.due or t.el or t.at) > clock then -- who may run already keeps its place in line
+      changes.due, changes.del, changes.el = text(due), due > clock and '1', text(math.max(t.at, due))
+    end
   end
   return shown(change(t, note(changes, item[2])))
 end)

@@ -199,10 +199,10 @@ def _update(task: Task, event: ev.Update, now: int) -> Changes:
         changes["tags"] = event.tags
     if event.run_at is not UNSET:
         due = max(now, event.run_at or 0)
-        # A failed task stays failed until it is promoted; only a pending one gets a new place in line.
-        changes.update(due_at=due, delayed=due > now or task.status is S.FAILED)
-        if task.status is S.PENDING:
-            changes["eligible_at"] = max(task.created_at, due)
+        if task.status is S.FAILED:  # it stays failed until it is promoted, and keeps its rank
+            changes.update(due_at=due, delayed=True)
+        elif due > now or task.due_at > now:  # who may run already, and still may, keeps its place in line
+            changes.update(due_at=due, delayed=due > now, eligible_at=max(task.created_at, due))
     return changes
 
 

@@ -46,6 +46,19 @@ def test_one_level_is_a_head_start(deck: Driver, clock: ManualClock, waited: int
     assert deck.took("a", group(n=1)) == [first]
 
 
+def test_who_may_run_already_keeps_its_place_when_told_to_run_now(deck: Driver, clock: ManualClock) -> None:
+    deck.join("n")
+    for name in ("first", "second"):
+        deck.add(name)
+        clock.advance(SECOND)
+    before = deck.get("first")
+    assert deck.happens(ev.Update, "first", run_at=None).code is Code.OK
+    assert deck.happens(ev.Update, "first", run_at=deck.now - MINUTE).code is Code.OK
+    after = deck.get("first")
+    assert (after.due_at, after.eligible_at, after.delayed) == (before.due_at, before.eligible_at, False)
+    assert deck.took("n", group(n=2)) == ["first", "second"]
+
+
 def test_a_run_at_sets_the_rank(deck: Driver, clock: ManualClock) -> None:
     deck.add("later", run_at=deck.now + 2 * SECOND)
     deck.add("delayed", delay=SECOND)
