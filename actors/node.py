@@ -368,7 +368,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         loaded = load(sys.argv[1:] if argv is None else argv, os.environ, lambda path: Path(path).read_bytes())
         if loaded.print_config:
-            print(render(loaded.config))
+            print(render(loaded.config), flush=True)
             return 0
         config = named(loaded.config)
         logs.setup(config.log_level, config.log_format, config.node_id)
@@ -377,6 +377,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ConfigError, StoreDamaged) as error:
         print(error, file=sys.stderr)
         return 2
+    except BrokenPipeError:  # of --print-config: its reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     _end_hard_after(THREADS_END, code)
     return code
 

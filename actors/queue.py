@@ -43,7 +43,7 @@ from taskqueue.core.config import Config
 from taskqueue.core.errors import StoreError
 from taskqueue.core.retry import delay
 from taskqueue.core.tally import minute
-from taskqueue.core.task import TERMINAL
+from taskqueue.core.task import TERMINAL, Status
 
 log = logging.getLogger("taskqueue.queue")
 
@@ -264,6 +264,8 @@ class QueueActor(NodeActor):
                 log.info("the outcome of task %s (fence %d) came too late: %s", *key, answer.code)
             elif run is not None and sent is not None:
                 self._meter.ended(run, sent[0], answer.status)
+                if isinstance(sent[0], ev.Fail):
+                    _say(run, sent[0], answer.status)
             if answer.status in TERMINAL:
                 finished.append(key[0])
             self._pool.settle(key)
@@ -284,3 +286,15 @@ class QueueActor(NodeActor):
             self._watchers.finished([task.id for task in tasks if task.status in TERMINAL])
             self._health.tell(OrdersFiled())
         self._scheduler.tell(Wake())
+
+
+def _say(run: Run, fail: ev.Fail, status: Status | None) -> None:
+    """What became of a task whose run failed, once it is stored."""
+    task, why = run.task, f"{fail.type}: {fail.message}"
+    if status is Status.DEAD_LETTERED:
+        log.warning(
+            "%s is a dead letter, after %s", task.handler, why, extra={"event": "dead_letter", "task": task.id}
+        )
+    else:
+        wait = fail.delay / SECOND
+        log.info("%s runs again in %g s, after %s", task.handler, wait, why, extra={"event": "retry", "task": task.id})

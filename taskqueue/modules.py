@@ -55,7 +55,8 @@ def _import(name: str, folder: str) -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is not None and f"{name}.".startswith(f"{error.name}."):
-            raise ConfigError(f"handlers: no module named {error.name} (also looked in {folder})") from None
+            missing = "" if error.name == name else f", for {name}"
+            raise ConfigError(f"handlers: no module named {error.name}{missing} (also looked in {folder})") from None
         raise ConfigError(_blame(name, error)) from error
     except (Exception, SystemExit) as error:  # a module may do anything while it is imported
         raise ConfigError(_blame(name, error)) from error

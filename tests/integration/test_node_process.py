@@ -5,8 +5,10 @@ project's own folders do not get in its way.
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -84,6 +86,15 @@ def settings(node: NodeProcess, *args: str, **options: Any) -> dict[str, Any]:
     return printed
 
 
+def test_who_prints_the_configuration_to_a_reader_that_leaves_says_nothing(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [*COMMAND, "--print-config"]
+    with os.fdopen(writer, "wb") as out:
+        done = subprocess.run(command, cwd=tmp_path, stdout=out, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
 def test_flags_go_before_environment_before_file_before_defaults(nodes: Nodes) -> None:
     node = nodes(workerCount=2, queueSize=2, logLevel="error", apiPort=1002)
     node.env = {"TASKQUEUE_WORKER_COUNT": "3", "TASKQUEUE_QUEUE_SIZE": "3", "TASKQUEUE_NOBODY_KNOWS": "1"}
@@ -139,7 +150,7 @@ BAD: dict[str, tuple[Any, tuple[str, ...]]] = {
     "tokens": ({"apiTokens": [{"name": "ci", "token": "s3cret", "role": "viewer"}]}, ("apiTokens", "not available")),
     "no such store": ({"storage": "punchcards"}, ("storage", "punchcards", "sqlite")),
     "open to all": ({"apiHost": "0.0.0.0"}, ("apiHost", "loopback")),
-    "no such module": ({"handlers": ["no.such.module"]}, ("handlers", "no module named no")),
+    "no such module": ({"handlers": ["no.such.module"]}, ("handlers", "no module named no, for no.such.module")),
     "module that raises": ({"handlers": ["raising"]}, ("handlers", "raising", "ZeroDivisionError")),
     "module that exits": ({"handlers": ["leaving"]}, ("handlers", "leaving", "SystemExit")),
     "module that is no Python": ({"handlers": ["broken"]}, ("handlers", "broken.py:1",)),
@@ -222,6 +233,7 @@ OWN = "raise RuntimeError('imported the project\\'s own folder')"
 
 HANDLERS = """
 import json
+import os
 from taskqueue import task
 from helpers import shout
 

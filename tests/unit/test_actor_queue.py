@@ -186,6 +186,25 @@ def test_the_backoff_grows_with_the_retries_that_are_spent_and_is_spread_by_chan
     assert desk.scheduler.one(RunsEnded).wake_in == SECOND // 2
 
 
+@pytest.mark.parametrize(
+    ("status", "event", "said"),
+    [
+        (Status.FAILED, "retry", "echo runs again in 1.5 s, after TimedOut: too slow"),
+        (Status.DEAD_LETTERED, "dead_letter", "echo is a dead letter, after TimedOut: too slow"),
+    ],
+)
+def test_what_became_of_a_failed_run_is_logged_once_it_is_stored(
+    status: Status, event: str, said: str, *, desk: Desk, queue: QueueActor, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    desk.ended(Raised("TimedOut", "too slow", Cause.TIMEOUT, delay=3 * SECOND // 2))
+    queue.on_receive(OutcomesReady())
+    assert caplog.records == []
+    confirm(desk, queue, v.Answer(Code.OK, status))
+    [record] = caplog.records
+    assert (record.getMessage(), vars(record)["event"], vars(record)["task"]) == (said, event, "t1")
+
+
 def test_what_was_dropped_is_settled_without_a_word_to_the_store(desk: Desk, queue: QueueActor) -> None:
     desk.ended(Dropped())
     queue.on_receive(OutcomesReady())

@@ -230,7 +230,7 @@ def import_refusal(name: str, folder: Path) -> str:
 def test_a_missing_module_is_named(app: Callable[..., str], tmp_path: Path) -> None:
     app("")
     assert import_refusal("nowhere.tasks", tmp_path) == (
-        f"handlers: no module named nowhere (also looked in {tmp_path})"
+        f"handlers: no module named nowhere, for nowhere.tasks (also looked in {tmp_path})"
     )
     assert import_refusal("app_under_test.tasks", tmp_path) == (
         f"handlers: no module named app_under_test.tasks (also looked in {tmp_path})"
