@@ -89,4 +89,6 @@ def config_of(file: Path | None = None, environ: Mapping[str, str] = {}) -> Conf
     raw = json.dumps({key: value for key, value in given.items() if key not in unbuilt}).encode()
     environ = {name: value for name, value in taken.items() if KEYS[name] not in unbuilt}
     files = {"config.json": raw}
-    return load(["--config", "config.json"], environ, lambda path: files.get(path, f"secret-of-{path}-{'0' * 32}".encode())).config
+    return load(
+        ["--config", "config.json"], environ, lambda path: files.get(path, f"secret-of-{path}-{'0' * 32}".encode())
+    ).config
