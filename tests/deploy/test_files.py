@@ -17,9 +17,11 @@ from actors.node import HARD_END
 from api.app import ROUTES
 from api.settings import LOOPBACK
 from taskqueue.core.clock import SECOND
+from taskqueue.core.options import OPTIONS
 from tests.deploy.files import DEPLOY, KEYS, ROOT, config_of, documents, image, seconds, unit
 
 PASSWORD = "secret"
+TOKEN = {"TASKQUEUE_API_TOKENS": '[{"name": "admin", "tokenFile": "/admin", "role": "admin"}]'}
 POD_IP = "10.1.2.3"
 OPEN = {route.path for route in ROUTES if route.method == "GET"}
 
@@ -55,7 +57,7 @@ def test_the_image_runs_as_nobody_with_settings_that_exist() -> None:
     assert int(user) > 0
     assert int(group) > 0
     assert {name for name in image().environ if name.startswith("TASKQUEUE_")} <= KEYS.keys()
-    config = config_of(environ=image().environ)
+    config = config_of(environ={**image().environ, **TOKEN})
     assert Path(config.data_dir).is_relative_to("/var/lib/taskqueue")
     assert f"install -d -o {user} -g {group} -m 0700 /var/lib/taskqueue" in (DEPLOY / "Dockerfile").read_text()
 
@@ -65,6 +67,13 @@ def test_the_build_sees_all_that_it_copies_and_nothing_else() -> None:
     assert lines[0] == "*"
     assert sorted(line[1:] for line in lines if line.startswith("!")) == sorted(image().copied)
     assert all((ROOT / name).exists() for name in image().copied)
+
+
+def test_the_page_says_what_is_not_there_yet() -> None:
+    """Once a feature that these files need is there, its name has to go from the page, and the note with the last."""
+    said = re.findall(r"^> Not available in this version: (.*?)\.", (ROOT / "docs" / "deploying.md").read_text(), re.M)
+    needed = [key for key in ("clusterEnabled", "apiTokens") if OPTIONS[key].field is None]
+    assert said == ([", ".join(f"`{key}`" for key in needed)] if needed else [])
 
 
 # -- systemd -----------------------------------------------------------------------------------------------------------
@@ -134,7 +143,7 @@ def test_probes_ask_for_routes_that_exist_by_a_name_that_is_answered() -> None:
     for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
         get = node[probe]["httpGet"]
         asked[probe] = get["path"]
-        assert ports[get["port"]] == config_of(environ=image().environ).api_port
+        assert ports[get["port"]] == config_of(environ={**image().environ, **TOKEN}).api_port
         assert next(one["value"] for one in get["httpHeaders"] if one["name"] == "Host") in LOOPBACK
     assert asked == {"startupProbe": "/healthz", "readinessProbe": "/readyz", "livenessProbe": "/healthz"}
     assert set(asked.values()) <= OPEN
