@@ -6,13 +6,16 @@ ARGS ?=
 PYTEST = $(BIN)/pytest -n 2 -m "not slow"
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all lint types arrows check bench clean
+.PHONY: help run cluster test test-all lint types arrows check bench clean
 
 help:  ## What there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 run: .venv/.run  ## A standalone node with the example handlers (ARGS="--port 9000")
 	$(BIN)/python -m actors.node --app-dir examples --handlers hello.handlers --handlers stdlib_stats.handlers $(ARGS)
+
+cluster: .venv/.local  ## Three nodes and a Redis server on this machine, for a look (ARGS="--port 9001")
+	$(BIN)/python examples/cluster/run.py $(ARGS)
 
 test: .venv/.test  ## Every test but the slow ones
 	$(PYTEST) $(ARGS)
@@ -58,10 +61,14 @@ clean:  ## Remove .venv and caches
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
 	@touch $@
 
+.venv/.local: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[local]'
+	@touch .venv/.run $@
+
 .venv/.test: pyproject.toml | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
-	@touch .venv/.run $@
+	@touch .venv/.run .venv/.local $@
 
 .venv/.dev: pyproject.toml | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
-	@touch .venv/.run .venv/.test $@
+	@touch .venv/.run .venv/.local .venv/.test $@
