@@ -166,17 +166,26 @@ def test_promote_and_retry() -> None:
     assert FAILED.eligible_at == T0  # a retry keeps its rank
 
 
+WAITS = replace(NEW, due_at=T1 + MINUTE, eligible_at=T1 + MINUTE, delayed=True)
+
+
 @pytest.mark.parametrize(
     ("before", "said", "expected"),
     [
         (NEW, {}, {}),
         (NEW, {"priority": 9, "tags": ("x",), "expires_at": 5}, {"priority": 9, "tags": ("x",), "expires_at": 5}),
         (replace(NEW, expires_at=5), {"expires_at": None}, {"expires_at": None}),
-        (NEW, {"run_at": None}, {"due_at": T1, "eligible_at": T1}),
-        (NEW, {"run_at": 0}, {"due_at": T1, "eligible_at": T1}),
+        (NEW, {"run_at": None}, {}),  # who may run already keeps its place in line
+        (NEW, {"run_at": 0}, {}),
+        (WAITS, {"run_at": None}, {"due_at": T1, "eligible_at": T1, "delayed": False}),
+        (WAITS, {"run_at": 0}, {"due_at": T1, "eligible_at": T1, "delayed": False}),
         (NEW, {"run_at": T1 + 9}, {"due_at": T1 + 9, "eligible_at": T1 + 9, "delayed": True}),
-        (replace(NEW, delayed=True), {"run_at": None}, {"due_at": T1, "eligible_at": T1, "delayed": False}),
-        (replace(NEW, created_at=T1 + 5), {"run_at": None}, {"due_at": T1, "eligible_at": T1 + 5}),
+        (replace(NEW, delayed=True), {"run_at": None}, {}),  # due, and not promoted yet
+        (
+            replace(WAITS, created_at=T1 + 5),
+            {"run_at": None},
+            {"due_at": T1, "eligible_at": T1 + 5, "delayed": False},
+        ),
         (FAILED, {"run_at": T1 + 9}, {"due_at": T1 + 9}),
         (FAILED, {"run_at": None, "priority": 0}, {"due_at": T1, "priority": 0}),
     ],
