@@ -11,20 +11,28 @@ import http.client
 import json
 import os
 import platform
+import re
 import sqlite3
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 READY_WITHIN = 30.0
+BATCH = 1_000
+PARTS = str(Path(__file__).parent / "parts")
+"""Handlers that benchmarks need, and what they share."""
+
+HANDLERS: dict[str, object] = {"appDir": PARTS, "handlers": ["noops"]}
+"""Settings of a node that serves them."""
 
 
 class Client:
@@ -33,14 +41,19 @@ class Client:
     def __init__(self, port: int) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
 
-    def call(self, method: str, path: str, body: object = None) -> Any:
-        """The parsed answer. Raises RuntimeError for anything but a 2xx."""
+    def text(self, method: str, path: str, body: object = None) -> bytes:
+        """The answer. Raises RuntimeError for anything but a 2xx."""
         data = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
         self._connection.request(method, path, data, {"Content-Type": "application/json"} if data is not None else {})
         answer = self._connection.getresponse()
         text = answer.read()
         if not 200 <= answer.status < 300:
             raise RuntimeError(f"{method} {path}: {answer.status} {text[:300]!r}")
+        return text
+
+    def call(self, method: str, path: str, body: object = None) -> Any:
+        """The answer, parsed. Raises RuntimeError for anything but a 2xx."""
+        text = self.text(method, path, body)
         return json.loads(text) if text else None
 
     def close(self) -> None:
@@ -66,26 +79,57 @@ class Node:
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
+    def metric(self, name: str) -> float:
+        """The sum of a metric's samples."""
+        lines = self.client.text("GET", "/metrics").decode().splitlines()
+        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if re.match(rf"{name}[ {{]", line))
+
+    def counts(self) -> dict[str, int]:
+        """Tasks by state."""
+        counts: dict[str, int] = self.client.call("GET", "/api/cluster/status")["tasks"]
+        return counts
+
+    def submit(self, count: int, **task: Any) -> None:
+        """Submit `count` tasks, in batches of 1,000. Raises RuntimeError where one was not stored."""
+        task = {"payload": {"text": "x" * 60}, **task}
+        for start in range(0, count, BATCH):
+            body = {"tasks": [task] * min(BATCH, count - start)}
+            items = self.client.call("POST", "/api/tasks/batch", body)["items"]
+            refused = next((item for item in items if item["status"] != 201), None)
+            if refused is not None:
+                raise RuntimeError(f"not stored: {refused}")
+
 
 @contextmanager
-def node(*arguments: str, **settings: object) -> Iterator[Node]:
-    """Start a node in a directory of its own, wait until it says that it is ready, and stop it in the end."""
-    with tempfile.TemporaryDirectory(prefix="taskqueue-bench-") as folder:
-        config = Path(folder) / "config.json"
-        config.write_text(json.dumps({"apiPort": 0, "logFormat": "json", "dataDir": folder + "/data", **settings}))
-        command = [sys.executable, "-m", "actors.node", "--config", str(config), *arguments]
-        began = time.monotonic()
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parent)
-        try:
-            running = Node(process, _port(process), time.monotonic() - began)
+def folder() -> Iterator[Path]:
+    """A place for a node, on the disk where temporary files lie."""
+    with tempfile.TemporaryDirectory(prefix="taskqueue-bench-") as name:
+        yield Path(name)
+
+
+@contextmanager
+def node(home: Path | None = None, *, wrapper: Sequence[str] = (), **settings: object) -> Iterator[Node]:
+    """Start a node in `home` (else in a directory of its own), wait until it is ready, and stop it in the end."""
+    if home is None:
+        with folder() as fresh, node(fresh, wrapper=wrapper, **settings) as running:
             yield running
-            running.client.close()
-        finally:
-            process.terminate()
-            process.communicate(timeout=60)
+        return
+    config = home / "config.json"
+    config.write_text(json.dumps({"apiPort": 0, "logFormat": "json", "dataDir": str(home / "data"), **settings}))
+    command = [*wrapper, sys.executable, "-m", "actors.node", "--config", str(config)]
+    began = time.monotonic()
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parent)
+    try:
+        running = Node(process, port_of(process), time.monotonic() - began)
+        yield running
+        running.client.close()
+    finally:
+        process.terminate()
+        process.communicate(timeout=60)
 
 
-def _port(process: subprocess.Popen[str]) -> int:
+def port_of(process: subprocess.Popen[str]) -> int:
+    """The port of its line `ready`. Raises RuntimeError where that does not come."""
     assert process.stdout is not None
     deadline = time.monotonic() + READY_WITHIN
     while time.monotonic() < deadline:
@@ -132,6 +176,21 @@ def arguments(description: str | None) -> argparse.Namespace:
     return parser.parse_args()
 
 
+@cache
+def _commit() -> str | None:
+    """Of the code, with a `+` where it was changed since; None outside of a repository."""
+
+    def git(*words: str) -> subprocess.CompletedProcess[str]:
+        command = ["git", "-C", str(Path(__file__).parent), *words]
+        return subprocess.run(command, check=False, capture_output=True, text=True)
+
+    try:
+        head, changed = git("rev-parse", "--short", "HEAD"), git("diff", "--quiet", "HEAD")
+    except FileNotFoundError:
+        return None
+    return None if head.returncode else head.stdout.strip() + ("+" if changed.returncode else "")
+
+
 def report(name: str, values: list[float], unit: str, **facts: object) -> None:
     """One JSON line: median, minimum and maximum of the rounds, and what they were taken on."""
     print(
@@ -150,6 +209,7 @@ def report(name: str, values: list[float], unit: str, **facts: object) -> None:
                 "python": platform.python_version(),
                 "sqlite": sqlite3.sqlite_version,
                 "taskqueue": version("taskqueue"),
+                "commit": _commit(),
             }
         ),
         flush=True,

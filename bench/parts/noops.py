@@ -1,0 +1,22 @@
+"""Handlers of the benchmarks: ten that do nothing, and one that says when it began."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from taskqueue import task
+
+
+def _nothing(payload: Any) -> Any:
+    return payload
+
+
+for _number in range(10):
+    globals()[f"noop{_number}"] = task(f"noop{_number}")(_nothing)
+
+
+@task("clock")
+def clock() -> int:
+    """The moment at which the handler runs, nanoseconds of the clock that all processes of a machine share."""
+    return time.monotonic_ns()
