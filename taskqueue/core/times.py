@@ -71,6 +71,5 @@ def parse_time(text: str) -> int:
 
 def format_time(micros: int) -> str:
     """RFC 3339, UTC, milliseconds (rounded down)."""
-    seconds, rest = divmod(micros // MILLISECOND, 1_000)
-    moment = _EPOCH + timedelta(seconds=seconds)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"
+    moment = _EPOCH + timedelta(milliseconds=micros // MILLISECOND)
+    return f"{moment.isoformat(timespec='milliseconds')[:-6]}Z"  # several times as fast as strftime

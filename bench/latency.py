@@ -1,0 +1,74 @@
+"""How long after a client sends a task does its handler begin, while the node has nothing else to do?
+
+One task at a time, over one connection, with a rest before each; client and handler read the same clock. The node syncs
+twice before the handler begins: for the submit, and for the claim. What a sync costs is measured in between, on the
+same disk: 4 KiB appended to a file of its own, and fdatasync. Checked: each task completed, in one attempt.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from pathlib import Path
+
+from harness import HANDLERS, Node, arguments, folder, node, report
+
+MANY, FEW = 300, 20
+REST = 0.03
+"""Seconds before each task: what the one before it left to do is done."""
+
+
+def one(running: Node) -> tuple[float, float]:
+    """Milliseconds from sending to the answer, and to the handler's start."""
+    time.sleep(REST)
+    sent = time.monotonic_ns()
+    task = running.client.call("POST", "/api/tasks", {"handler": "clock", "payload": {}})
+    answered = time.monotonic_ns()
+    done = running.client.call("GET", f"/api/tasks/{task['id']}?wait=20s")
+    if done["status"] != "completed" or done["attempt"] != 1:
+        raise RuntimeError(f"the task is {done}")
+    return (answered - sent) / 1e6, (done["result"] - sent) / 1e6
+
+
+def sync(file: int) -> float:
+    """Milliseconds that a sync takes."""
+    os.write(file, b"x" * 4096)
+    began = time.monotonic_ns()
+    os.fdatasync(file)
+    return (time.monotonic_ns() - began) / 1e6
+
+
+def percentile(values: list[float], percent: int) -> float:
+    return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
+
+
+def main() -> None:
+    asked = arguments(__doc__)
+    count = FEW if asked.quick else MANY
+    figures: dict[str, list[float]] = {}
+    for _ in range(1 if asked.quick else asked.rounds):
+        answers, starts, syncs = [], [], []
+        with folder() as home, node(home, **HANDLERS) as running:
+            file = os.open(Path(home) / "sync", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+            for number in range(-10, count):
+                answered, started = one(running)
+                synced = sync(file)
+                if number >= 0:  # the first ones warm up
+                    answers.append(answered)
+                    starts.append(started)
+                    syncs.append(synced)
+            os.close(file)
+            if running.counts()["completed"] != count + 10:
+                raise RuntimeError(f"{running.counts()} instead of {count + 10} tasks")
+        for name, values in (("latency_answer", answers), ("latency_start", starts), ("latency_sync", syncs)):
+            figures.setdefault(f"{name}_p50", []).append(statistics.median(values))
+            figures.setdefault(f"{name}_p99", []).append(percentile(values, 99))
+        beyond = statistics.median(starts) - 2 * statistics.median(syncs)
+        figures.setdefault("latency_beyond_syncs", []).append(beyond)
+    for name, values in figures.items():
+        report(name, values, "ms", tasks=count)
+
+
+if __name__ == "__main__":
+    main()
