@@ -63,7 +63,8 @@ class Client:
 class Node:
     """A running `python -m actors.node` and what the system says of it."""
 
-    def __init__(self, process: subprocess.Popen[str], port: int, ready_after: float) -> None:
+    def __init__(self, process: subprocess.Popen[str], home: Path, port: int, ready_after: float) -> None:
+        self.home = home
         self.process = process
         self.port = port
         self.ready_after = ready_after
@@ -78,6 +79,10 @@ class Node:
         """Resident memory."""
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+    def disk_mb(self) -> float:
+        """What the data directory takes of the disk."""
+        return sum(file.stat().st_blocks * 512 for file in (self.home / "data").iterdir()) / 1e6
 
     def metric(self, name: str) -> float:
         """The sum of a metric's samples."""
@@ -120,7 +125,7 @@ def node(home: Path | None = None, *, wrapper: Sequence[str] = (), **settings: o
     began = time.monotonic()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parent)
     try:
-        running = Node(process, port_of(process), time.monotonic() - began)
+        running = Node(process, home, port_of(process), time.monotonic() - began)
         yield running
         running.client.close()
     finally:
