@@ -27,6 +27,9 @@ from pathlib import Path
 from typing import Any
 
 READY_WITHIN = 30.0
+RESTED = 30.0
+"""Seconds after which a connection is made anew."""
+
 BATCH = 1_000
 PARTS = str(Path(__file__).parent / "parts")
 """Handlers that benchmarks need, and what they share."""
@@ -36,17 +39,21 @@ HANDLERS: dict[str, object] = {"appDir": PARTS, "handlers": ["noops"]}
 
 
 class Client:
-    """One keep-alive connection to a node."""
+    """One connection to a node, kept while it is used."""
 
     def __init__(self, port: int) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        self._used = 0.0
 
     def text(self, method: str, path: str, body: object = None) -> bytes:
         """The answer. Raises RuntimeError for anything but a 2xx."""
+        if time.monotonic() - self._used > RESTED:
+            self._connection.close()  # else the node may do so just now
         data = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
         self._connection.request(method, path, data, {"Content-Type": "application/json"} if data is not None else {})
         answer = self._connection.getresponse()
         text = answer.read()
+        self._used = time.monotonic()
         if not 200 <= answer.status < 300:
             raise RuntimeError(f"{method} {path}: {answer.status} {text[:300]!r}")
         return text

@@ -85,12 +85,13 @@ def create(path: Path) -> None:
             f"BEGIN; PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {SCHEMA}; {schema()} COMMIT"
         )
         connection.execute("INSERT INTO meta VALUES ('dataset', ?)", (str(uuid4()),))
-    _sync(fresh)
+    sync(fresh)
     fresh.rename(path)
-    _sync(path.parent)
+    sync(path.parent)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """See that a file, or the names in a directory, are on disk."""
     file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(file)
@@ -128,14 +129,7 @@ def check(path: Path) -> None:
         raise _damaged(path, "it is empty")
     try:
         with _unchanged(path), closing(reader(path)) as connection:
-            (application,) = connection.execute("PRAGMA application_id").fetchone()
-            (version,) = connection.execute("PRAGMA user_version").fetchone()
-            if application != APPLICATION:
-                raise ConfigError(f"dataDir {path.parent}: {NAME} is the file of another application")
-            if version > SCHEMA:
-                raise ConfigError(
-                    f"dataDir {path.parent}: {NAME} is of a newer taskqueue (schema {version}; this one knows {SCHEMA})"
-                )
+            check_kind(connection, path)
             (page,) = connection.execute("PRAGMA page_size").fetchone()
             if path.stat().st_size % page and not _holds_frames(log):
                 raise _damaged(path, "its last page is cut off")  # SQLite would read zeros there
@@ -146,6 +140,18 @@ def check(path: Path) -> None:
         if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             raise _damaged(path, str(error)) from error
         raise
+
+
+def check_kind(connection: sqlite3.Connection, path: Path) -> None:
+    """Raises ConfigError where the file is another application's, or a newer version's."""
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if application != APPLICATION:
+        raise ConfigError(f"dataDir {path.parent}: {path.name} is the file of another application")
+    if version > SCHEMA:
+        raise ConfigError(
+            f"dataDir {path.parent}: {path.name} is of a newer taskqueue (schema {version}; this one knows {SCHEMA})"
+        )
 
 
 def _holds_frames(log: Path) -> bool:

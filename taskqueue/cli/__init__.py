@@ -11,12 +11,17 @@ _UNBUILT = frozenset(
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command; returns its exit code. `taskqueue` and `taskqueue node` start a node."""
+    """Run the command; returns its exit code. `taskqueue` and `taskqueue node` start a node; `taskqueue backup` copies
+    its database."""
     arguments = sys.argv[1:] if argv is None else argv
     first = arguments[0] if arguments else "node"
     if first in _UNBUILT:
         print(f"taskqueue {first}: not available in this version", file=sys.stderr)
         return 2
+    if first == "backup":
+        from taskqueue.cli.backup import main as backup_main
+
+        return backup_main(arguments[1:])
     from actors.node import main as node_main
 
     return node_main(arguments[1:] if first == "node" and arguments else arguments)
