@@ -248,11 +248,18 @@ class QueueActor(NodeActor):
         elif isinstance(ticket, _Claiming):
             (claimed,) = written.results
             found = claimed if isinstance(claimed, v.Claimed) else None
+            if found is not None and found.given_up:
+                self._given_up(found.given_up)
             ticket.reply_to.tell(WorkFound(request=ticket.request, claimed=found))
         elif isinstance(ticket, _Asked):
             self._asked(ticket, written)
         elif isinstance(ticket, v.Tally) and isinstance(written.results[0], StoreError):
             self._meter.give_back(ticket.counts)
+
+    def _given_up(self, tasks: tuple[v.GivenUp, ...]) -> None:
+        for task in tasks:
+            self._meter.buried(task.handler, task.cause)
+        self._watchers.finished([task.id for task in tasks])
 
     def _settled(self, ticket: _Settling, written: Written) -> None:
         finished = []

@@ -12,7 +12,7 @@ from storage import verbs as v
 from storage.memory_members import Members, Seat
 from storage.memory_table import DELAYED, Table
 from taskqueue.core import events as ev
-from taskqueue.core.task import Place, Task
+from taskqueue.core.task import Cause, Place, Task
 
 
 class Claims:
@@ -30,21 +30,23 @@ class Claims:
             return v.Claimed(ev.Code.FENCED)
         if verb.request < seat.request:
             return v.Claimed(ev.Code.REFUSED)
+        given_up: list[v.GivenUp] = []
         if verb.request == seat.request:
             tasks = self._taken_before(verb)
         else:
             seat.request = verb.request
+            tasks = ((),) * len(verb.groups)
             if not seat.member.draining:
                 self._table.promote(v.PROMOTED_PER_CLAIM, now)
-            tasks = tuple(() if seat.member.draining else self._take(group, seat, now) for group in verb.groups)
-        return v.Claimed(ev.Code.OK, tasks, self._table.head(DELAYED), self._solo_since(verb.groups))
+                tasks = tuple(self._take(group, seat, now, given_up) for group in verb.groups)
+        return v.Claimed(ev.Code.OK, tasks, self._table.head(DELAYED), self._solo_since(verb.groups), tuple(given_up))
 
     def _solo_since(self, groups: tuple[v.Group, ...]) -> int | None:
         """Since when the longest waiting suspect of the groups' lanes could run."""
         lanes = (lane for g in groups for lane in self._table.lanes(Place.SOLO, g.handlers, g.queues, self._paused))
         return min((self._table.tasks[key[1]].due_at for lane in lanes for key in lane), default=None)
 
-    def _take(self, group: v.Group, seat: Seat, now: int) -> tuple[Task, ...]:
+    def _take(self, group: v.Group, seat: Seat, now: int, given_up: list[v.GivenUp]) -> tuple[Task, ...]:
         """Up to `group.n` tasks of its lanes, lowest rank first. What is over or damaged is given up on the way."""
         where = Place.SOLO if group.solo else Place.READY
         heap = [(lane[0], lane) for lane in self._table.lanes(where, group.handlers, group.queues, self._paused)]
@@ -55,8 +57,10 @@ class Claims:
             task = self._table.tasks[task_id]
             if task.expires_at is not None and task.expires_at <= now:
                 self._table.move(task, ev.Expire(id=task_id), now)
+                given_up.append(v.GivenUp(task_id, task.handler, Cause.EXPIRED))
             elif crc32(task.payload) != task.checksum:
                 self._table.move(task, ev.Corrupt(id=task_id), now)
+                given_up.append(v.GivenUp(task_id, task.handler, Cause.CORRUPT))
             else:
                 member = seat.member
                 event = ev.Taken(id=task_id, owner=member.owner, node=member.node, request=seat.request)

@@ -18,7 +18,7 @@ from storage import verbs as v
 from storage.redis_calls import FIRST_TEXT, Call
 from taskqueue.core.errors import StoreError
 from taskqueue.core.events import Code
-from taskqueue.core.task import Task, rank
+from taskqueue.core.task import Cause, Task, rank
 
 Run = Callable[[Call], Any]
 """Does one call now; answers what its script says, or a StoreError."""
@@ -33,18 +33,24 @@ def claimed(call: Call, reply: Any, run: Run, fetch: Fetch, aging: int) -> v.Cla
     """The answer to a claim."""
     verb: v.Claim = call.verbs[0]
     parts: list[list[Task]] = [[] for _ in verb.groups]
+    given_up: list[v.GivenUp] = []
     step = 1
     while True:
         code = Code(reply[0].decode())
         if code is not Code.OK:
             return v.Claimed(code)
-        now, due, since, node, again, groups = reply[1:]
+        now, due, since, node, again, groups, expired = reply[1:]
+        for task_id, lane in zip(expired[::2], expired[1::2], strict=True):
+            given_up.append(v.GivenUp(task_id.decode(), lane.decode().partition("/")[2], Cause.EXPIRED))
         if again:
             held = [rows.shown(row) for row in groups]
             good = [task for task in held if intact(task)]
-            _give_up([_waited(task) for task in held if not intact(task)], (), run)
-            return v.Claimed(code, _regroup(verb, good, aging), _number(due), _number(since))
+            spoilt = [task for task in held if not intact(task)]
+            if not isinstance(_give_up([_waited(task) for task in spoilt], (), run), StoreError):
+                given_up += map(_corrupt, spoilt)
+            return v.Claimed(code, _regroup(verb, good, aging), _number(due), _number(since), tuple(given_up))
         damaged: list[Any] = []
+        spoilt = []
         texts: list[bytes] = []
         missing = list(verb.groups)
         for n, group in enumerate(groups):
@@ -54,12 +60,14 @@ def claimed(call: Call, reply: Any, run: Run, fetch: Fetch, aging: int) -> v.Cla
                     parts[n].append(task)
                 else:
                     damaged.append(_as_it_was(task, row[:-3], texts))
+                    spoilt.append(task)
             missing[n] = replace(verb.groups[n], n=len(damaged) - before)
         if not damaged:
-            return v.Claimed(code, tuple(map(tuple, parts)), _number(due), _number(since))
-        given_up = _give_up(damaged, texts, run)
-        if isinstance(given_up, StoreError):
-            return given_up
+            return v.Claimed(code, tuple(map(tuple, parts)), _number(due), _number(since), tuple(given_up))
+        done = _give_up(damaged, texts, run)
+        if isinstance(done, StoreError):
+            return done
+        given_up += map(_corrupt, spoilt)
         step += 1
         wanted = [(g.n, g.solo, g.handlers, False if g.queues == ("*",) else g.queues) for g in missing]
         reply = run(Call("claim", rows.pack((verb.owner, verb.request, step, wanted)), (), (), ()))
@@ -70,6 +78,10 @@ def claimed(call: Call, reply: Any, run: Run, fetch: Fetch, aging: int) -> v.Cla
 def intact(task: Task) -> bool:
     """Is its payload what was submitted?"""
     return crc32(task.payload) == task.checksum
+
+
+def _corrupt(task: Task) -> v.GivenUp:
+    return v.GivenUp(task.id, task.handler, Cause.CORRUPT)
 
 
 def _give_up(damaged: Sequence[Any], texts: Sequence[bytes], run: Run) -> Any:

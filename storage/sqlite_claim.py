@@ -19,7 +19,7 @@ from storage.sqlite_turns import Lane, Turns
 from storage.sqlite_tx import Tx
 from taskqueue.core.events import Code, Corrupt, Expire, Taken
 from taskqueue.core.states import apply
-from taskqueue.core.task import Task, rank
+from taskqueue.core.task import Cause, Task, rank
 
 Next = tuple[int, str, int, int]
 """A task's rank and id, its number, its lane."""
@@ -36,6 +36,7 @@ def claim(tx: Tx, verb: v.Claim) -> v.Claimed:
     node, last, draining = seat
     if verb.request < last:
         return v.Claimed(Code.REFUSED)
+    given_up: list[v.GivenUp] = []
     if verb.request == last:
         tasks = _taken_before(tx, verb)
     else:
@@ -43,11 +44,11 @@ def claim(tx: Tx, verb: v.Claim) -> v.Claimed:
         tasks = ((),) * len(verb.groups)
         if not draining:
             promote(tx, v.PROMOTED_PER_CLAIM)
-            tasks = tuple(_take(tx, group, verb, node) for group in verb.groups)
+            tasks = tuple(_take(tx, group, verb, node, given_up) for group in verb.groups)
     due = tx.one("claim.due")
     since = [tx.one("claim.since", lane) for group in verb.groups for lane in tx.lanes.turns(SOLO, group)]
     solo_since = min((row[0] for row in since if row), default=None)
-    return v.Claimed(Code.OK, tasks, None if due is None else due[0], solo_since)
+    return v.Claimed(Code.OK, tasks, None if due is None else due[0], solo_since, tuple(given_up))
 
 
 def promote(tx: Tx, limit: int) -> int:
@@ -60,22 +61,22 @@ def promote(tx: Tx, limit: int) -> int:
     return len(due)
 
 
-def _take(tx: Tx, group: v.Group, verb: v.Claim, node: str) -> tuple[Task, ...]:
+def _take(tx: Tx, group: v.Group, verb: v.Claim, node: str, given_up: list[v.GivenUp]) -> tuple[Task, ...]:
     """Up to `group.n` tasks of its lanes, lowest rank first. What is over or damaged is given up on the way."""
     place = SOLO if group.solo else READY
     turns = tx.lanes.turns(place, group)
     good: list[Stored] = []
-    given_up = 0
+    most = len(given_up) + GIVEN_UP_PER_CLAIM
     with closing(_line(tx, turns, place, 1 + group.n // (1 + len(turns)))) as line:
-        while given_up < GIVEN_UP_PER_CLAIM and (heads := list(islice(line, group.n - len(good)))):
+        while len(given_up) < most and (heads := list(islice(line, group.n - len(good)))):
             for head in tx.tasks(seq for _, _, seq, _ in heads):
                 task = head.task
                 if task.expires_at is not None and task.expires_at <= tx.now:
                     change(tx, head, Expire(id=task.id))
-                    given_up += 1
+                    given_up.append(v.GivenUp(task.id, task.handler, Cause.EXPIRED))
                 elif crc32(task.payload) != task.checksum:
                     change(tx, head, Corrupt(id=task.id))
-                    given_up += 1
+                    given_up.append(v.GivenUp(task.id, task.handler, Cause.CORRUPT))
                 else:
                     good.append(head)
     tx.run("claim.take", numbers(head.seq for head in good), verb.owner, node, verb.request, tx.now)

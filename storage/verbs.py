@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from taskqueue.core.clock import HOUR
 from taskqueue.core.events import Code
-from taskqueue.core.task import Draft, Status, Task
+from taskqueue.core.task import Cause, Draft, Status, Task
 from taskqueue.core.views import Declaration
 
 KEY_LIFETIME = 24 * HOUR
@@ -97,9 +97,17 @@ class Claim(Struct, frozen=True):
     groups: tuple[Group, ...]
 
 
+class GivenUp(Struct, frozen=True):
+    """A task that became a dead letter on the way to a claim, and why: expired, corrupt."""
+
+    id: str
+    handler: str
+    cause: Cause
+
+
 class Claimed(Struct, frozen=True):
     """The tasks taken, per group; when the next delayed task of any lane is due; since when a suspect of the groups'
-    lanes waits.
+    lanes waits; what was given up on the way (a repeat does not tell it again).
 
     FENCED: the incarnation is unknown or declared dead. REFUSED: an older request number than the last.
     """
@@ -108,6 +116,7 @@ class Claimed(Struct, frozen=True):
     tasks: tuple[tuple[Task, ...], ...] = ()
     next_due: int | None = None
     solo_since: int | None = None
+    given_up: tuple[GivenUp, ...] = ()
 
 
 # -- members -----------------------------------------------------------------------------------------------------------

@@ -1,9 +1,9 @@
 #!lua flags=allow-oom
 -- Hand out tasks. Takes: {owner, request, step, {{n, solo, {handler ...}, {queue ...} or false}, ...}}; no queues: all.
 -- `step` counts the calls of one request, which goes on where a task that was handed out turned out to be damaged.
--- Answers {code, now, next due or false, since when a suspect waits or false, node, repeat, groups}: per group a list of
--- {fields before the claim ..., id, fence, payload or false}; where it is a repeat, one list of {fields, payload,
--- result} of what is still held.
+-- Answers {code, now, next due or false, since when a suspect waits or false, node, repeat, groups, expired}: per group a
+-- list of {fields before the claim ..., id, fence, payload or false}; where it is a repeat, one list of {fields, payload,
+-- result} of what is still held. `expired`: id and lane of each task whose time was over, one after the other.
 -- uses: lib, lib_index, lib_task, lib_merge, lib_promote
 local owner, request, step, groups = items[1], items[2], items[3], items[4]
 local GIVEN_UP = 1000 -- tasks whose time is over that one claim clears away at most
@@ -50,7 +50,7 @@ local function lanes(group)
   return found
 end
 
-local lists, given_up = {}, 0 -- a lane's list is shared by the groups: each goes on where the one before it stopped
+local lists, expired, given_up = {}, {}, 0 -- a lane's list is shared by the groups: each goes on where the one before it stopped
 
 local mine = {} -- what enters the set of the owner
 
@@ -77,6 +77,7 @@ local function take(list, group, rows, bodies)
   end
   if t.exp and t.exp + 0 <= clock then
     given_up = given_up + 1
+    expired[#expired + 1], expired[#expired + 2] = id, lane
     expire(t)
     return
   end
@@ -187,4 +188,4 @@ for _, lane in ipairs(suspects) do
     end
   end
 end
-return { 'ok', now, due, since, node, again and 1 or 0, taken }
+return { 'ok', now, due, since, node, again and 1 or 0, taken, expired }

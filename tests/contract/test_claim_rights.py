@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from storage import verbs as v
 from taskqueue.core import events as ev
@@ -36,7 +37,10 @@ def test_what_is_spoilt_is_given_up_and_takes_no_room(
     deck.clock.advance(1)
     deck.add("good1")
     deck.add("good2")
-    assert deck.took("a", group(n=1)) == ["good1"]
+    first = deck.claim("a", group(n=1), request=1)
+    assert names(first.tasks) == [["good1"]]
+    assert sorted(first.given_up, key=str) == [v.GivenUp(name, "echo", cause) for name in ("bad1", "bad2")]
+    assert deck.claim("a", group(n=1), request=1) == replace(first, given_up=()), "a repeat tells nothing twice"
     for name in ("bad1", "bad2"):
         task = deck.get(name)
         assert task.status is Status.DEAD_LETTERED
@@ -44,7 +48,17 @@ def test_what_is_spoilt_is_given_up_and_takes_no_room(
         assert task.error.cause is cause
         assert (task.attempt, task.fence, task.history) == (0, 0, ())
     assert deck.get("elsewhere").status is Status.PENDING
-    assert deck.took("a", group(n=5)) == ["good2"]
+    last = deck.claim("a", group(n=5), request=2)
+    assert (names(last.tasks), last.given_up) == ([["good2"]], ())
+
+
+def test_each_group_tells_what_it_gave_up(deck: Driver, backend: Memory | Sqlite) -> None:
+    spoil(deck, backend, "a", Cause.EXPIRED, handler="x", queue="mail")
+    spoil(deck, backend, "b", Cause.CORRUPT, handler="y")
+    deck.add("good", handler="y")
+    found = deck.claim("a", group("x"), group("y"))
+    assert names(found.tasks) == [[], ["good"]]
+    assert sorted(found.given_up, key=str) == [v.GivenUp("a", "x", Cause.EXPIRED), v.GivenUp("b", "y", Cause.CORRUPT)]
 
 
 @pytest.mark.parametrize("cause", [Cause.EXPIRED, Cause.CORRUPT])
@@ -52,7 +66,10 @@ def test_many_spoilt_ones_stand_before_a_good_one(deck: Driver, backend: Memory 
     for n in range(30):
         spoil(deck, backend, f"bad{n}", cause, priority=9)
     deck.add("good")
-    assert deck.took("a", group(n=1)) == ["good"]
+    found = deck.claim("a", group(n=1))
+    assert names(found.tasks) == [["good"]]
+    assert {task.id for task in found.given_up} == {f"bad{n}" for n in range(30)}
+    assert len(found.given_up) == 30
     assert deck.store.counts()[Status.DEAD_LETTERED] == 30
 
 

@@ -1,4 +1,4 @@
-"""`taskqueue backup`: what it copies is whole, also beside a node at work; what it cannot copy well, it does not copy."""
+"""`taskqueue backup`: what it copies is whole, also beside a node at work; what cannot be copied well is not copied."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from storage.sqlite_sql import statements
 from tests.sqlite_files import opened
 
 SCANS = {
+    "backup.payloads": "SCAN t",  # of the copy: every payload is read back
     "claim.due": "SCAN tasks USING INDEX tasks_delayed",  # of one row: the first
     "keep.lost": "SCAN tasks USING INDEX tasks_running",  # what runs is little
     "lane.recount": "SCAN tasks USING COVERING INDEX tasks_listed",  # the sweep counts everything

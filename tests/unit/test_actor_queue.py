@@ -129,6 +129,18 @@ def test_a_claim_is_made_and_its_answer_passed_on(desk: Desk, queue: QueueActor)
     assert desk.reply.one(WorkFound) == WorkFound(request=4, claimed=answer)
 
 
+def test_what_a_claim_gave_up_is_counted_and_told(desk: Desk, queue: QueueActor) -> None:
+    bell = desk.watchers.watch("old")
+    queue.on_receive(FindWork(request=4, groups=(), reply_to=desk.reply))
+    given_up = (v.GivenUp("old", "echo", Cause.EXPIRED), v.GivenUp("bad", "echo", Cause.CORRUPT))
+    confirm(desk, queue, v.Claimed(Code.OK, given_up=given_up))
+    assert bell.qsize() == 1, "who waits for it need not look again"
+    assert desk.meter.take() == {"dead": 2}
+    text = desk.meter.metrics.text().decode()
+    for cause in ("expired", "corrupt"):
+        assert f'taskqueue_dead_letters_total{{cause="{cause}",handler="echo"}} 1.0' in text
+
+
 def test_a_claim_that_the_store_could_not_do_is_answered_with_nothing(desk: Desk, queue: QueueActor) -> None:
     queue.on_receive(FindWork(request=4, groups=(), reply_to=desk.reply))
     confirm(desk, queue, StoreFull("no room"))
