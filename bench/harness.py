@@ -17,6 +17,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -131,13 +132,15 @@ def node(home: Path | None = None, *, wrapper: Sequence[str] = (), **settings: o
     command = [*wrapper, sys.executable, "-m", "actors.node", "--config", str(config)]
     began = time.monotonic()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parent)
+    assert process.stdout is not None
     try:
         running = Node(process, home, port_of(process), time.monotonic() - began)
+        threading.Thread(target=process.stdout.read, daemon=True).start()  # a full pipe would stop it
         yield running
         running.client.close()
     finally:
         process.terminate()
-        process.communicate(timeout=60)
+        process.wait(60)
 
 
 def port_of(process: subprocess.Popen[str]) -> int:

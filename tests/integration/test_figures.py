@@ -71,7 +71,7 @@ def test_they_add_up_and_outlive_a_restart(nodes: Nodes) -> None:
     assert shown["taskqueue_in_flight"] == {(): 0}
     assert shown["taskqueue_leader"] == {(): 1}
     assert shown["taskqueue_http_requests_total"]["other", "404"] == 20
-    assert shown["taskqueue_http_requests_total"]["/api/tasks/batch", "207"] == 23
+    assert shown["taskqueue_http_requests_total"]["/api/tasks/batch", "207"] == 24
     assert set(shown["taskqueue_actor_inbox"]) >= {("leader",), ("queue",), ("storage",)}
     assert not any("invented" in label for labels in shown.values() for key in labels for label in key)
 
