@@ -50,6 +50,7 @@ from actors.views import Views
 from actors.watchers import Rates, Watchers
 from actors.worker import WorkerActor
 from api.app import create_app
+from api.listener import NO_ROUTE
 from api.server import Server
 from api.settings import settings_of
 from cluster.solo import SoloCoordinator
@@ -217,7 +218,12 @@ class Node:
             watchers=watchers,
             views=views,
         )
-        self._server = Server(create_app(self.gateway, settings_of(config), clock), config, clock=clock)
+        self._server = Server(
+            create_app(self.gateway, settings_of(config), clock),
+            config,
+            clock=clock,
+            refused=lambda status: metrics.answered(NO_ROUTE, status),
+        )
 
     @property
     def port(self) -> int:

@@ -13,6 +13,7 @@ import struct
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
@@ -30,6 +31,9 @@ from taskqueue.core.clock import MILLISECOND, MINUTE, SECOND, Clock
 
 PROBES = frozenset({"/healthz", "/readyz"})
 _SO_ATTACH_FILTER = 26
+
+NO_ROUTE = "none"
+"""Where what never came to a route is counted: no HTTP, too large, too slow, too many at a time."""
 
 SLACK = 64 * 1024
 """Bytes over `max_body` that are read all the same, so that the application can say by how much it was too much."""
@@ -86,6 +90,7 @@ class _ProblemTask(ErrorTask):  # type: ignore[misc]
 
     def execute(self) -> None:
         error = self.request.error
+        self.channel.server.refused(error.code)
         problem = plain(error.code, error.body)
         body = msgspec.json.encode(problem)
         self.status = f"{error.code} {error.reason}"
@@ -109,6 +114,7 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
     reading: Any = None
     since = 0
     untaken: tuple[int, int] | None = None
+    counted = False
 
     def received(self, data: bytes) -> Any:
         result = super().received(data)
@@ -126,11 +132,8 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
         """What the end of the server calls; waitress would leave the buffers open."""
         self.handle_close()
 
-    def too_slow(self, now: int, limits: Limits) -> bool:
-        """Does the client give its request, or take its answer, slower than it may?"""
-        return self._gives_slowly(now, limits) or self._takes_slowly(now, limits)
-
-    def _gives_slowly(self, now: int, limits: Limits) -> bool:
+    def gives_slowly(self, now: int, limits: Limits) -> bool:
+        """Does the client give its request slower than it may?"""
         request = self.request
         if request is None:
             return False
@@ -140,7 +143,8 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
         size = request.header_bytes_received + request.body_bytes_received
         return bool(now - self.since > limits.patience + size * SECOND // limits.slowest)
 
-    def _takes_slowly(self, now: int, limits: Limits) -> bool:
+    def takes_slowly(self, now: int, limits: Limits) -> bool:
+        """Does it take its answer slower than it may?"""
         left = self.total_outbufs_len
         if not left:
             self.untaken = None
@@ -172,13 +176,23 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
 
     channel_class = _Channel
 
-    def __init__(self, app: Any, map: dict[int, Any], bound: socket.socket, *, limits: Limits, clock: Clock) -> None:
+    def __init__(
+        self,
+        app: Any,
+        map: dict[int, Any],
+        bound: socket.socket,
+        *,
+        limits: Limits,
+        clock: Clock,
+        refused: Callable[[int], None],
+    ) -> None:
         sockinfo = (bound.family, bound.type, bound.proto, bound.getsockname())
         self.pool, self.porch = ThreadedTaskDispatcher(), ThreadedTaskDispatcher()
         super().__init__(app, map, False, bound, self.pool, _adjustments(bound, limits), sockinfo, bind_socket=False)
         self.idle = threading.Event()
         self._pause = threading.Event()
         self.clock = clock
+        self.refused = refused
         self._limits = limits
         self._leaving = False
 
@@ -201,7 +215,11 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
         super().maintenance(now)
         moment = self.clock.monotonic()
         for channel in self.active_channels.values():
-            if channel.too_slow(moment, self._limits):
+            gives = channel.gives_slowly(moment, self._limits)
+            if gives or channel.takes_slowly(moment, self._limits):
+                if gives and not channel.counted:
+                    channel.counted = True
+                    self.refused(HTTPStatus.REQUEST_TIMEOUT.value)
                 channel.will_close = True
                 with suppress(OSError):  # gone by itself meanwhile
                     channel.socket.shutdown(socket.SHUT_RDWR)

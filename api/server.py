@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from waitress import wasyncore
@@ -28,8 +29,19 @@ def limits_of(config: Config) -> Limits:
 class Server:
     """Serves `app` on the configured address (port 0: a free one, see `port`) from `start` to `stop`."""
 
-    def __init__(self, app: Any, config: Config, *, limits: Limits | None = None, clock: Clock | None = None) -> None:
-        """Takes the port; nobody is answered yet. Raises ConfigError where that cannot be."""
+    def __init__(
+        self,
+        app: Any,
+        config: Config,
+        *,
+        limits: Limits | None = None,
+        clock: Clock | None = None,
+        refused: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        """Takes the port; nobody is answered yet. Raises ConfigError where that cannot be.
+
+        `refused` is told the status of each request that never comes to `app`, also of one that is cut.
+        """
         limits = limits or limits_of(config)
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # it warns of every request that waits at all
         self._socket = _bind(config.api_host, config.api_port)
@@ -37,7 +49,9 @@ class Server:
         self._map: dict[int, Any] = {}
         self._host = config.api_host
         self._threads = config.api_threads
-        self._listener = Listener(app, self._map, self._socket, limits=limits, clock=clock or SystemClock())
+        self._listener = Listener(
+            app, self._map, self._socket, limits=limits, clock=clock or SystemClock(), refused=refused
+        )
         self._loop = threading.Thread(target=self._listener.run, name="api", daemon=True)
 
     @property

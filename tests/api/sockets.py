@@ -40,8 +40,8 @@ class Gate:
 
 
 @contextmanager
-def serving(app: Any, config: Config = CONFIG, limits: Limits | None = None) -> Iterator[Server]:
-    server = Server(app, config, limits=limits)
+def serving(app: Any, config: Config = CONFIG, limits: Limits | None = None, **options: Any) -> Iterator[Server]:
+    server = Server(app, config, limits=limits, **options)
     server.start()
     try:
         yield server

@@ -112,5 +112,21 @@ def test_nothing_about_the_parts_is_told(rest):
         assert "python" not in whole
 
 
+def test_what_the_server_refuses_itself_is_counted_and_nothing_else():
+    gateway = FakeGateway(ManualClock(), CONFIG)
+    answered: list[tuple[str, int]] = []
+    refused: list[int] = []
+    gateway.answered = lambda route, status: answered.append((route, status))
+    with serving(create_app(gateway, settings_of(CONFIG)), refused=refused.append) as server:
+        assert get(server, "/", X="a" * 17_000).status == 431
+        assert ask(server, b"nonsense\r\n\r\n").status == 400
+        assert ask(server, post("/api/tasks/batch", b"x" * 400_000, chunked=False)).status == 413
+        assert (refused, answered) == ([431, 400, 413], [])
+        assert ask(server, post("/api/tasks/batch", b"x" * 200_001, chunked=False)).status == 413
+        assert get(server, "/nowhere").status == 404
+        assert refused == [431, 400, 413]
+        assert answered == [("/api/tasks/batch", 413), ("other", 404)]
+
+
 def test_the_limits_follow_the_configuration():
     assert limits_of(Config(max_batch_bytes=5)).max_body == 5

@@ -19,13 +19,16 @@ IMPATIENT = Limits(max_body=200_000, patience=300 * MILLISECOND, slowest=10_000_
     "start", [b"GET / HTTP/1.1\r\nHost: ", b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n"]
 )
 def test_a_client_that_drips_is_cut_while_others_are_served(start):
-    with serving(Gate(), limits=IMPATIENT) as server, closing(connect(server)) as dripping:
+    refused: list[int] = []
+    served = serving(Gate(), limits=IMPATIENT, refused=refused.append)
+    with served as server, closing(connect(server)) as dripping:
         dripping.sendall(start)
         began = time.monotonic()
         dripping.settimeout(0.05)
         assert eventually(lambda: cut(dripping, drip=True))
         assert 0.3 <= time.monotonic() - began < BOUND
         assert get(server, "/").status == 200
+        assert refused == [408], "counted once, though it gets no answer"
 
 
 def cut(connection: socket.socket, *, drip: bool) -> bool:
@@ -41,9 +44,12 @@ def cut(connection: socket.socket, *, drip: bool) -> bool:
 
 
 def test_a_client_that_says_nothing_is_cut():
-    with serving(Gate(), limits=IMPATIENT) as server, closing(connect(server)) as silent:
+    refused: list[int] = []
+    served = serving(Gate(), limits=IMPATIENT, refused=refused.append)
+    with served as server, closing(connect(server)) as silent:
         silent.settimeout(0.05)
         assert eventually(lambda: cut(silent, drip=False))
+        assert refused == [], "there was no request"
 
 
 def test_a_large_body_may_take_longer():
@@ -86,7 +92,8 @@ def test_a_long_poll_with_another_request_behind_it_is_not_slow():
 def test_a_flood_is_refused_quickly_and_probes_are_answered():
     gate = Gate()
     limits = Limits(max_body=200_000, waiting=3)
-    with serving(gate, limits=limits) as server:
+    refusals: list[int] = []
+    with serving(gate, limits=limits, refused=refusals.append) as server:
         clients = [connect(server) for _ in range(CONFIG.api_threads + limits.waiting)]
         for client in clients[: CONFIG.api_threads]:
             client.sendall(b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -98,6 +105,7 @@ def test_a_flood_is_refused_quickly_and_probes_are_answered():
         assert (refused.status, refused.headers["Retry-After"]) == (503, "1")
         assert "waiting" in problem(refused)["detail"]
         assert get(server, "/readyz").status == 200
+        assert refusals == [503]
         gate.go.set()
         for client in clients:
             assert client.recv(12) == b"HTTP/1.1 200"

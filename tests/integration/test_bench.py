@@ -66,7 +66,7 @@ def test_what_it_prints_is_whole(script: str) -> None:
         assert set(figure) >= FACTS, figure
         assert figure["rounds"] >= 1
         assert figure["min"] <= figure["median"] <= figure["max"]
-        assert figure["max"] > 0
+        assert figure["max"] > 0 or figure["unit"] == "% of a core", "the clock of CPU time ticks each 10 ms"
         assert figure["unit"]
     missing = documented(script) - {figure["bench"] for figure in figures}
     assert {figure["bench"] for figure in figures} <= documented(script)

@@ -38,6 +38,7 @@ def test_they_add_up_and_outlive_a_restart(nodes: Nodes) -> None:
     for number in range(20):  # what a client invents
         submit(client, 1, handler=f"invented-{number}", parameters={"queue": f"invented-{number}"})
         client.get(f"/api/invented-{number}")
+    assert client.get("/", **{"q": "x" * 17_000}).status == 431
     client.post("/api/schedules", {"id": "s", "payload": None, "every": "100ms"})
     until(lambda: len(client.tasks(schedule="s", status="completed")) >= 3, 15, "the schedule fires")
     client.post("/api/schedules/s/pause")
@@ -71,6 +72,7 @@ def test_they_add_up_and_outlive_a_restart(nodes: Nodes) -> None:
     assert shown["taskqueue_in_flight"] == {(): 0}
     assert shown["taskqueue_leader"] == {(): 1}
     assert shown["taskqueue_http_requests_total"]["other", "404"] == 20
+    assert shown["taskqueue_http_requests_total"]["none", "431"] == 1
     assert shown["taskqueue_http_requests_total"]["/api/tasks/batch", "207"] == 24
     assert set(shown["taskqueue_actor_inbox"]) >= {("leader",), ("queue",), ("storage",)}
     assert not any("invented" in label for labels in shown.values() for key in labels for label in key)
