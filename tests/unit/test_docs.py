@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import json
 import re
 import runpy
+from collections.abc import Iterable
 from pathlib import Path
 from typing import get_overloads
 
@@ -13,10 +15,14 @@ import pytest
 
 from actors.metrics import Metrics
 from api.app import ROUTES
+from api.listener import Limits
+from storage import verbs as v
 from taskqueue.core.config import Config
 from taskqueue.core.options import OPTIONS, show
 from taskqueue.core.settings import load
 from taskqueue.handlers import task
+from tests.factories import draft
+from tests.sqlite_files import opened
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -140,3 +146,49 @@ def test_what_is_said_to_be_unavailable_is() -> None:
 def test_every_block_of_json_is_json(page: Path) -> None:
     for text in re.findall(r"^ *```json\n(.*?)^ *```", page.read_text(), re.MULTILINE | re.DOTALL):
         json.loads(text)
+
+
+def test_every_exit_code_is_documented() -> None:
+    """What the functions return that end a process, and what it is ended with by force."""
+    codes: set[int] = set()
+    for path in (ROOT / "actors" / "node.py", *(ROOT / "taskqueue" / "cli").glob("*.py")):
+        tree = ast.parse(path.read_text())
+        for function in ast.walk(tree):
+            if isinstance(function, ast.FunctionDef) and isinstance(function.returns, ast.Name):
+                ends = [node.value for node in ast.walk(function) if isinstance(node, ast.Return) and node.value]
+                codes.update(_numbers(ends) if function.returns.id == "int" else ())
+            elif isinstance(function, ast.Call) and getattr(function.func, "id", "") == "_end_hard_after":
+                codes.update(_numbers(function.args[1:]))
+    documented = {int(cells[0]) for cells in rows(section("operations.md", "Exit codes"))[2:]}
+    assert documented == codes == {0, 1, 2}
+
+
+def _numbers(values: Iterable[ast.expr]) -> set[int]:
+    """The numbers among some values, also those that a condition chooses from."""
+    found: set[int] = set()
+    for value in values:
+        if isinstance(value, ast.Constant) and type(value.value) is int:
+            found.add(value.value)
+        elif isinstance(value, ast.IfExp):
+            found |= _numbers((value.body, value.orelse))
+    return found
+
+
+def test_every_file_of_the_data_directory_is_documented(tmp_path: Path) -> None:
+    """Those of a store at work, of one that was killed, of one whose making was cut off."""
+    first = [cells[0] for cells in rows(section("operations.md", "Files"))[2:]]
+    listed = re.findall(r"`([\w.-]+)`", " ".join(first))
+    with opened(tmp_path) as store:
+        store.execute([v.Submit(draft("t1"))])
+        there = {file.name for file in tmp_path.iterdir()}
+    assert there <= set(listed)
+    assert {"taskqueue.db", "taskqueue.db-wal", "taskqueue.db-shm", "LOCK"} <= there
+    assert "taskqueue.db.new" in listed
+
+
+def test_the_limits_of_the_server_are_documented() -> None:
+    text = section("operations.md", "Metrics")
+    limits = Limits(max_body=0)
+    assert f"a head over {limits.max_header // 1024} KiB" in text
+    assert f"{limits.waiting} requests wait" in text
+    assert f"Connections beyond {limits.connections:,} wait" in text
