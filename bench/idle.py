@@ -14,13 +14,13 @@ from parts.timetable import check, fill
 MANY, FEW = 10_000, 300
 WATCHED, GLANCED = 30.0, 2.0
 """Seconds over which the idle node is watched, and with `--quick`."""
-SETTLE = 3.0
-"""Seconds after a start, or after much work, until it is watched."""
+SETTLED, QUICKLY = 10.0, 1.0
+"""Seconds after a start until it is watched: by then all schedules are read."""
 
 
-def idle(running: Node, seconds: float) -> float:
+def idle(running: Node, settle: float, seconds: float) -> float:
     """Percent of a core while nothing happens."""
-    time.sleep(SETTLE)
+    time.sleep(settle)
     before, began = running.cpu_seconds(), time.monotonic()
     time.sleep(seconds)
     return (running.cpu_seconds() - before) / (time.monotonic() - began) * 100
@@ -28,7 +28,7 @@ def idle(running: Node, seconds: float) -> float:
 
 def main() -> None:
     asked = arguments(__doc__)
-    count, seconds = (FEW, GLANCED) if asked.quick else (MANY, WATCHED)
+    count, settle, seconds = (FEW, QUICKLY, GLANCED) if asked.quick else (MANY, SETTLED, WATCHED)
     figures: dict[str, tuple[str, int, list[float]]] = {}
 
     def take(name: str, unit: str, schedules: int, value: float) -> None:
@@ -38,13 +38,13 @@ def main() -> None:
         with folder() as home:
             with node(home) as running:
                 take("idle_ready", "s", 0, running.ready_after)
-                take("idle_cpu", "% of a core", 0, idle(running, seconds))
+                take("idle_cpu", "% of a core", 0, idle(running, settle, seconds))
                 take("idle_rss", "MB", 0, running.rss_mb())
                 fill(running, count)
                 check(running, count)
             with node(home) as running:
                 take("idle_schedules_ready", "s", count, running.ready_after)
-                take("idle_schedules_cpu", "% of a core", count, idle(running, seconds))
+                take("idle_schedules_cpu", "% of a core", count, idle(running, settle, seconds))
                 take("idle_schedules_rss", "MB", count, running.rss_mb())
                 check(running, count)
     for name, (unit, schedules, values) in figures.items():
