@@ -248,7 +248,7 @@ class LeaderActor(NodeActor):
         led = self._coordinator.epoch(now)
         self._coordinator.elected(answer, sent, now)
         epoch = self._coordinator.epoch(now)
-        if epoch is not None and epoch != led:
+        if epoch is not None and epoch != led and not self._coordinator.alone:
             log.info("this node leads, in epoch %d", epoch, extra={"event": "leads"})
         self._keep_house(KeepHouse())
 
