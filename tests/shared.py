@@ -14,14 +14,11 @@ from tests.clients import Client, until
 from tests.processes import NodeProcess
 from tests.redis_server import RedisServer
 
-LEASE = 3.0
-"""Seconds."""
-
 SHARED: dict[str, Any] = {
     "clusterEnabled": True,
     "heartbeatInterval": "200ms",
-    "leaseTtl": "3s",
-    "leaderTtl": "1500ms",
+    "leaseTtl": "5s",
+    "leaderTtl": "2s",
     "appDir": str(Path(__file__).parent / "integration"),
     "handlers": ["lives"],
     "queues": ["*"],

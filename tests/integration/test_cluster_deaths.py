@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
@@ -60,6 +61,18 @@ def submitted(client: Client) -> Reply:
 def told(client: Client, folder: Path, number: int) -> str:
     """A task that ends when it is not wanted any more, and writes so down."""
     return client.submit("told", {"path": str(folder / f"words{number}")})
+
+
+def refused(client: Client) -> Reply:
+    """A submit that a node without its Redis refuses; it says that it is not well, and lives."""
+    reply = submitted(client)
+    assert reply.status == 503
+    assert int(reply.headers["retry-after"]) > 0
+    until(lambda: client.get("/readyz").status == 503, WITHIN, "it is not ready")
+    assert client.get("/healthz").status == 200
+    assert client.get("/api/cluster/status").status == 503
+    assert client.get("/metrics").status == 200
+    return reply
 
 
 def metric(client: Client, name: str) -> float:
@@ -179,15 +192,8 @@ def test_while_redis_is_away_nothing_is_promised_and_after_it_all_goes_on(cluste
     assert cluster.clients["a"].get("/api/cluster/status").json["durability"] == "fsync"
     held = held_by(cluster, "a", tmp_path)
     cluster.server.kill()
-    refusals: dict[str, Reply] = {}
-    for name, client in cluster.clients.items():
-        refusals[name] = submitted(client)
-        assert refusals[name].status == 503
-        assert int(refusals[name].headers["retry-after"]) > 0
-        until(lambda client=client: client.get("/readyz").status == 503, WITHIN, "it is not ready")
-        assert client.get("/healthz").status == 200
-        assert client.get("/api/cluster/status").status == 503
-        assert client.get("/metrics").status == 200
+    with ThreadPoolExecutor() as together:  # each answer takes the seconds for which a node tries
+        refusals = dict(zip(cluster.clients, together.map(refused, cluster.clients.values()), strict=True))
     open_gate(tmp_path, "ok")  # what runs goes on and ends while nobody can be told
     cluster.server.start()
     for name, client in cluster.clients.items():
