@@ -106,6 +106,7 @@ class HealthActor(NodeActor):
         self._on_begun_anew = on_begun_anew
         self._count = 0
         self._hint = True
+        self._away = False
         self._done: tuple[int, ...] = ()
         self._asked_at: int | None = None
         self._leaving: Address | None = None
@@ -198,15 +199,25 @@ class HealthActor(NodeActor):
             return  # it speaks of an incarnation that is over
         (result,) = written.results
         if isinstance(result, v.Beaten):
+            self._heard(None)
             if self._leaving is None:
                 self._beaten(result, asked)
         elif isinstance(asked.verb, v.Beat):
             self._hint = True  # the store could not say what it has for this node
+            self._heard(str(result))
         elif isinstance(asked.verb, v.Deregister) and self._leaving is not None:
             holding = not isinstance(result, v.Answer) or result.code is Code.REFUSED
             self._leaving.tell(Left(holding=holding))
         elif isinstance(asked.verb, v.Register) and isinstance(result, v.Answer):
             self._registered(result)
+
+    def _heard(self, trouble: str | None) -> None:
+        """Does the store answer? Said when it changes."""
+        if trouble is not None and not self._away:
+            log.warning("heartbeats do not come through: %s", trouble, extra={"event": "store_away"})
+        elif trouble is None and self._away:
+            log.warning("heartbeats come through again", extra={"event": "store_back"})
+        self._away = trouble is not None
 
     def _registered(self, answer: v.Answer) -> None:
         if answer.code is Code.REFUSED or (answer.code is not Code.OK and self._coordinator.alone):

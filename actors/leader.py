@@ -48,7 +48,7 @@ from storage import verbs as v
 from storage.store import Verb
 from taskqueue.core.clock import MINUTE, SECOND, Clock
 from taskqueue.core.config import Config
-from taskqueue.core.errors import StoreError
+from taskqueue.core.errors import StoreError, StoreUnavailable
 from taskqueue.core.events import Code
 from taskqueue.core.tally import minute
 from taskqueue.core.task import WAITING, Status
@@ -230,7 +230,9 @@ class LeaderActor(NodeActor):
         duty = str(written.ticket)
         self._asked.pop(duty, None)
         (result,) = written.results
-        if isinstance(result, StoreError):
+        if isinstance(result, StoreUnavailable):
+            log.debug("%s was not done: %s", duty, result)  # HealthActor says so once for all
+        elif isinstance(result, StoreError):
             log.warning("%s was not done: %s", duty, result)
         elif isinstance(written.ticket, _Campaigning) and isinstance(result, v.Elected):
             self._elected(result, written.ticket.sent)

@@ -109,6 +109,19 @@ def test_with_the_first_beat_that_comes_through_again_it_claims_at_once(desk: De
     assert desk.scheduler.mail == [Wake()]
 
 
+def test_that_the_store_is_away_is_said_once_and_that_it_is_back_too(
+    desk: Desk, health: HealthActor, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(3):
+        health.on_receive(TakePulse())
+        desk.written(health.on_receive, StoreUnavailable("no route"))
+    for beat in (2, 3):
+        health.on_receive(TakePulse())
+        beaten(desk, health, beat)
+    said = [record.getMessage() for record in caplog.records]
+    assert said == ["heartbeats do not come through: no route", "heartbeats come through again"]
+
+
 def test_others_are_timed_by_its_beats(desk: Desk, health: HealthActor) -> None:
     for beat in range(2, 20):
         desk.clock.advance(SECOND)
