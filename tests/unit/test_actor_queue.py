@@ -131,7 +131,7 @@ def test_a_claim_is_made_and_its_answer_passed_on(desk: Desk, queue: QueueActor)
 
 def test_what_a_claim_gave_up_is_counted_and_told(desk: Desk, queue: QueueActor) -> None:
     bell = desk.watchers.watch("old")
-    queue.on_receive(FindWork(request=4, groups=(), reply_to=desk.reply))
+    queue.on_receive(FindWork(owner=OWNER, request=4, groups=(), reply_to=desk.reply))
     given_up = (v.GivenUp("old", "echo", Cause.EXPIRED), v.GivenUp("bad", "echo", Cause.CORRUPT))
     confirm(desk, queue, v.Claimed(Code.OK, given_up=given_up))
     assert bell.qsize() == 1, "who waits for it need not look again"
