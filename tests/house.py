@@ -13,37 +13,14 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Sequence
 from itertools import count
 from random import Random
-from typing import Any
 
 from actors.base import NodeActor
 from actors.beater import StorageBeater
-from actors.board import Board
-from actors.channel import Channel
-from actors.health import HealthActor
-from actors.leader import LeaderActor
-from actors.messages import (
-    Address,
-    Admit,
-    CheckUnsettled,
-    KeepHouse,
-    Message,
-    Operate,
-    Reconcile,
-    Replied,
-    SendTally,
-    TakePulse,
-    Wake,
-    WatchRuns,
-)
-from actors.meter import Meter
+from actors.messages import Address, Admit, Message, Operate, Replied
 from actors.metrics import Metrics
-from actors.pool import Ending, Pool, Raised, Returned, Run, Snoozed
-from actors.queue import QueueActor
+from actors.pool import Ending, Raised, Returned, Run, Snoozed
 from actors.runners import timed_out
-from actors.scheduler import SchedulerActor
 from actors.storage import StorageActor
-from actors.watchers import Rates, Watchers
-from actors.worker import WorkerActor
 from cluster.incarnation import Incarnation
 from cluster.solo import SoloCoordinator
 from storage import verbs as v
@@ -55,6 +32,7 @@ from taskqueue.core.errors import StoreError
 from taskqueue.core.events import Code
 from taskqueue.core.ids import CountingIds
 from taskqueue.core.task import TERMINAL, Cause, Draft
+from tests.crew import Crew
 from tests.postoffice import HANDLERS, OWNER, Box, never, registration
 
 PATIENCE = 10 * SECOND
@@ -124,96 +102,31 @@ class House:
     # -- building ------------------------------------------------------------------------------------------------------
 
     def _build(self) -> None:
-        names = [f"worker-{n}" for n in range(1, self.config.worker_count + 1)]
-        desk = self.desks
-        self.pool = Pool(
-            {
-                "thread": Channel({name: desk[name] for name in names}),
-                "async": Channel({"worker-async": desk["worker-async"]}),
-            },
-            desk["queue"],
+        crew = Crew(
+            self.desks.__getitem__,
+            register=registration(),
+            incarnation=Incarnation(CountingIds("me-")),
+            config=self.config,
+            clock=self.clock,
+            random=self.random.random,
+            coordinator=SoloCoordinator(OWNER),
+            beater=StorageBeater(self.desks["storage"]),
+            metrics=Metrics(HANDLERS, self.config.queues),
+            ticker=self,
+            runner=self,
+            on_stuck=self._replace,
+            on_refused=self.refused.append,
         )
-        self.board = board = Board(self.config, self.clock.now(), self.clock.monotonic())
-        common: dict[str, Any] = {"config": self.config, "clock": self.clock}
-        me = Incarnation(CountingIds("me-"))
-        coordinator, watchers = SoloCoordinator(OWNER), Watchers()
-        meter = Meter(Rates(self.clock), Metrics(HANDLERS, self.config.queues))
-        addresses: dict[str, Any] = {"storage": desk["storage"], "scheduler": desk["scheduler"]}
+        self.pool = crew.pool
         self._factories: dict[str, Callable[[], NodeActor]] = {
             "storage": lambda: StorageActor(
                 never, store=self.store, clock=self.clock, on_broken=self.refused.append, on_written=lambda *_: None
             ),
-            "queue": lambda: QueueActor(
-                never,
-                random=self.random.random,
-                address=desk["queue"],
-                health=desk["health"],
-                leader=desk["leader"],
-                pool=self.pool,
-                watchers=watchers,
-                meter=meter,
-                open_doors=lambda: not board.closing,
-                **addresses,
-                **common,
-            ),
-            "scheduler": lambda: SchedulerActor(
-                never,
-                incarnation=me,
-                handlers=HANDLERS,
-                address=desk["scheduler"],
-                queue=desk["queue"],
-                storage=desk["storage"],
-                pool=self.pool,
-                ticker=self,
-                on_stuck=self._replace,
-                may_claim=lambda: board.may_claim(self.clock.monotonic()),
-                **common,
-            ),
-            "leader": lambda: LeaderActor(
-                never,
-                incarnation=me,
-                coordinator=coordinator,
-                address=desk["leader"],
-                ticker=self,
-                on_finished=watchers.finished,
-                meter=meter,
-                may_lead=lambda: board.trusted(self.clock.monotonic()),
-                **addresses,
-                **common,
-            ),
-            "health": lambda: HealthActor(
-                never,
-                register=registration(),
-                incarnation=me,
-                coordinator=coordinator,
-                address=desk["health"],
-                leader=desk["leader"],
-                pool=self.pool,
-                board=board,
-                on_refused=self.refused.append,
-                on_begun_anew=lambda: None,
-                beater=StorageBeater(desk["storage"]),
-                **addresses,
-                **common,
-            ),
+            **crew.factories,
         }
-        for name in (*names, "worker-async"):
-            self._factories[name] = self._worker(name, "async" if name == "worker-async" else "thread")
-        ticks: list[tuple[int, str, Message]] = [
-            (self.config.poll_interval, "scheduler", Wake()),
-            (250 * MILLISECOND, "scheduler", WatchRuns()),
-            (5 * SECOND, "scheduler", Reconcile()),
-            (1 * SECOND, "queue", CheckUnsettled()),
-            (10 * SECOND, "queue", SendTally()),
-            (1 * SECOND, "leader", KeepHouse()),
-            (1 * SECOND, "health", TakePulse()),
-        ]
-        for interval, name, message in ticks:
-            self.every(interval, desk[name], message)
+        for interval, name, message in crew.ticks():
+            self.every(interval, self.desks[name], message)
         self._down = set(self._factories)
-
-    def _worker(self, name: str, kind: str) -> Callable[[], NodeActor]:
-        return lambda: WorkerActor(never, name=name, channel=self.pool.channels[kind], pool=self.pool, runner=self)
 
     # -- the ticker ----------------------------------------------------------------------------------------------------
 
