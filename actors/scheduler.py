@@ -52,6 +52,11 @@ SUSPECT_PATIENCE = 30 * SECOND
 """A suspect that has waited so long stops other claims until it has run."""
 
 
+SOON = 10 * MILLISECOND
+"""Where this node's clock is ahead of the store's: how long to wait at first for what should be due, once it was
+asked for at once and not given out.
+"""
+
 SOLO = "the suspects"
 """The line of suspects: one at a time, for an idle node."""
 
@@ -111,7 +116,9 @@ class SchedulerActor(NodeActor):
         self._solo_last = False
         self._solo_barren = False
         self._alarm: int | None = None
+        self._early = 0
         self._unknown: set[Key] = set()
+        self._unknown_at = 0
 
     def receivers(self) -> dict[type[Message], Callable[[Any], None]]:
         return {
@@ -246,7 +253,7 @@ class SchedulerActor(NodeActor):
             answered = zip(self._asked_for, self._pool.groups, claimed.tasks, strict=False)
             self._hungry.update(line for line, group, tasks in answered if len(tasks) >= group.n)
         if claimed.next_due is not None:
-            self._set_alarm(max(0, claimed.next_due - self._clock.now()))
+            self._expect(claimed.next_due)
         if self._hungry or self._solo_since is not None:
             self._claim()
 
@@ -264,6 +271,18 @@ class SchedulerActor(NodeActor):
         for kind, channel in self._pool.channels.items():
             channel.call(1 if self._pool.brisk(kind) else sum(run.kind == kind for run in runs))
         return len(runs)
+
+    def _expect(self, due: int) -> None:
+        """Wake when the store has a task due. What is due by this node's clock, and was not given out, is waited for
+        longer each time: the clocks differ, and by how much is not known.
+        """
+        delay = due - self._clock.now()
+        if delay > 0:
+            self._early = 0
+        else:
+            delay = min(SOON << self._early - 1, self._config.poll_interval) if self._early else 0
+            self._early = min(self._early + 1, 10)
+        self._set_alarm(delay)
 
     def _set_alarm(self, delay: int) -> None:
         """Wake when the next delayed task is due, in `delay` microseconds."""
@@ -323,8 +342,10 @@ class SchedulerActor(NodeActor):
             return
         known = self._pool.keys()
         unknown = {(held.id, held.fence) for held in seen.held} - known
-        lost = unknown & self._unknown if not self._pool.asking else set()
-        self._unknown = unknown
+        # What is seen for the first time may be of the claim under way; once that is answered, it is not.
+        answered = not self._pool.asking or self._pool.request > self._unknown_at
+        lost = unknown & self._unknown if answered else set()
+        self._unknown, self._unknown_at = unknown, self._pool.request
         if lost:
             log.warning("%d tasks were claimed for this node and never arrived: they go back", len(lost))
             verbs = tuple(Release(id=key[0], op=str(key[1]), owner=seen.owner, fence=key[1]) for key in lost)

@@ -307,6 +307,26 @@ def test_what_is_overdue_wakes_it_at_once(desk: Desk, scheduler: SchedulerActor)
     assert alarms(desk) == [MILLISECOND]
 
 
+def test_what_stays_overdue_is_asked_for_less_and_less_often(desk: Desk, scheduler: SchedulerActor) -> None:
+    """This node's clock is ahead of the store's: what seems due is not, and it is not to ask for it without a pause."""
+    scheduler.begin()
+    due = desk.clock.now() - SECOND
+    for _ in range(12):
+        answer(desk, scheduler, next_due=due)
+        desk.clock.advance(alarms(desk)[-1])
+        scheduler.on_receive(Wake())
+    waits = [wait - MILLISECOND for wait in alarms(desk)]
+    assert waits[:4] == [0, 10 * MILLISECOND, 20 * MILLISECOND, 40 * MILLISECOND]
+    assert waits[-1] == desk.config.poll_interval
+    later = desk.clock.now() + 5 * MILLISECOND
+    answer(desk, scheduler, next_due=later)
+    assert alarms(desk)[-1] == 6 * MILLISECOND
+    desk.clock.advance(6 * MILLISECOND)
+    scheduler.on_receive(Wake())
+    answer(desk, scheduler, next_due=later)
+    assert alarms(desk)[-1] == MILLISECOND
+
+
 def test_a_retry_wakes_it(desk: Desk, scheduler: SchedulerActor) -> None:
     idle(desk, scheduler)
     scheduler.on_receive(RunsEnded(wake_in=2 * SECOND))
@@ -549,6 +569,17 @@ def test_while_a_claim_is_under_way_nothing_is_released(desk: Desk, scheduler: S
     assert desk.storage.mail == []
     answer(desk, scheduler)
     scheduler.on_receive(held("lost"))
+    assert desk.storage.one(Write).verbs == (Release(id="lost", op="7", owner=OWNER, fence=7),)
+
+
+def test_what_was_lost_before_the_claim_under_way_was_sent_is_released(desk: Desk, scheduler: SchedulerActor) -> None:
+    """A busy node, or one with a slow store, has a claim under way whenever it looks."""
+    scheduler.begin()
+    scheduler.on_receive(held("lost"))
+    answer(desk, scheduler)
+    scheduler.on_receive(Wake())
+    assert desk.pool.asking
+    scheduler.on_receive(held("lost", "of this claim"))
     assert desk.storage.one(Write).verbs == (Release(id="lost", op="7", owner=OWNER, fence=7),)
 
 
