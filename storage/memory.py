@@ -69,7 +69,7 @@ class MemoryStore:
             v.Register: self._members.register,
             v.Beat: self._members.beat,
             v.Deregister: lambda verb, now: self._members.deregister(verb, now, self._table.holds(verb.owner)),
-            v.Drain: lambda verb, _now: self._members.drain(verb),
+            v.Drain: self._members.drain,
             v.Campaign: lambda verb, _now: self._members.campaign(verb),
             v.Resign: lambda verb, _now: self._members.resign(verb),
             v.Fence: self._led(self._fence, v.Answer),
@@ -79,8 +79,8 @@ class MemoryStore:
             v.ExpireDue: self._led(keeping.expire_due),
             v.PruneOld: self._led(self._prune_old),
             v.Sweep: self._led(keeping.sweep),
-            v.PutSchedule: lambda verb, _now: self._schedules.put(verb),
-            v.DropSchedule: lambda verb, _now: self._schedules.drop(verb),
+            v.PutSchedule: self._schedules.put,
+            v.DropSchedule: self._schedules.drop,
             v.Tally: lambda verb, _now: self._past.tally(verb),
             v.Note: self._past.note,
             v.Pause: lambda verb, _now: self._pause(verb.queue, True),
@@ -150,7 +150,7 @@ class MemoryStore:
         if code is ev.Code.OK:
             after = self._table.move(task, event, now) or task
             if isinstance(event, ev.Cancel) and task.owner is not None:
-                self._members.order_cancel(task.owner, task.id, task.fence)
+                self._members.order_cancel(task.owner, task.id, task.fence, now)
         return v.Answer(code, after.status, None if isinstance(event, HOT) else after)
 
     # -- the leader's --------------------------------------------------------------------------------------------------

@@ -117,19 +117,19 @@ class Members:
             self._leave(seat, now)
         return v.Answer(Code.OK)
 
-    def drain(self, verb: v.Drain) -> v.Answer:
+    def drain(self, verb: v.Drain, now: int) -> v.Answer:
         """Tell the live incarnation of a node to stop claiming, or to go on."""
         seats = self._named(verb.node)
         for seat in seats:
             seat.change(draining=verb.on)
-            self._order(seat, "drain" if verb.on else "undrain")
+            self._order(seat, now, "drain" if verb.on else "undrain")
         return v.Answer(Code.OK if seats else Code.NOT_FOUND)
 
-    def order_cancel(self, owner: str, task: str, fence: int) -> None:
+    def order_cancel(self, owner: str, task: str, fence: int, now: int) -> None:
         """Tell a live `owner` that its run (task, fence) is not wanted any more."""
         seat = self.live(owner)
         if seat is not None:
-            self._order(seat, "cancel", task, fence)
+            self._order(seat, now, "cancel", task, fence)
 
     def fence(self, owner: str, beat: int, now: int) -> v.Answer:
         """Declare it dead, if it has not beaten since `beat`."""
@@ -152,8 +152,8 @@ class Members:
     def _named(self, node: str) -> list[Seat]:
         return [seat for seat in self.seats.values() if seat.live and seat.member.node == node]
 
-    def _order(self, seat: Seat, kind: str, task: str = "", fence: int = 0) -> None:
-        self._ordered += 1
+    def _order(self, seat: Seat, now: int, kind: str, task: str = "", fence: int = 0) -> None:
+        self._ordered = max(self._ordered + 1, now)  # it never comes back, see `lua/lib.lua`
         seat.orders[self._ordered] = v.Order(self._ordered, kind, task, fence)
 
     def _fence(self, seat: Seat, now: int) -> None:

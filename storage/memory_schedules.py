@@ -16,14 +16,14 @@ from taskqueue.core.task import Draft
 
 
 class Schedules:
-    """Every schedule, by id. `revision` grows with every put and drop."""
+    """Every schedule, by id. `revision` grows with every put and drop, and never comes back (see `lua/lib.lua`)."""
 
     def __init__(self) -> None:
         self.stored: dict[str, v.Schedule] = {}
         self.revision = 0
         self._generations: Counter[str] = Counter()
 
-    def put(self, verb: v.PutSchedule) -> v.Schedule | v.Answer:
+    def put(self, verb: v.PutSchedule, now: int) -> v.Schedule | v.Answer:
         """Create one, or change the one that the writer saw."""
         new, old = verb.schedule, self.stored.get(verb.schedule.id)
         if verb.expect is None:
@@ -35,15 +35,15 @@ class Schedules:
             return v.Answer(Code.STALE)
         if old is None or old.spec != new.spec:
             self._generations[new.id] += 1
-        self.revision += 1
+        self.revision = max(self.revision + 1, now)
         self.stored[new.id] = replace(new, generation=self._generations[new.id], skipped=dict(new.skipped))
         return self.stored[new.id]
 
-    def drop(self, verb: v.DropSchedule) -> v.Answer:
+    def drop(self, verb: v.DropSchedule, now: int) -> v.Answer:
         """Delete one; its tasks stay."""
         if self.stored.pop(verb.id, None) is None:
             return v.Answer(Code.NOT_FOUND)
-        self.revision += 1
+        self.revision = max(self.revision + 1, now)
         return v.Answer(Code.OK)
 
     def tick(self, verb: v.Tick, now: int, busy: bool) -> tuple[v.Answer, tuple[Draft, ...]]:

@@ -48,6 +48,13 @@ class Commands:
         self._keys = tuple(key.encode() for key in fixed(namespace))
         self._stamp = stamp
 
+    @property
+    def mark(self) -> tuple[Any, ...]:
+        """A write, and nothing else. WAIT counts the replicas that have the last write of this very connection; after a
+        mark that is all that was written before, by whomever: an answer may rest on what others wrote.
+        """
+        return ("HSET", self._keys[0], "marked", "1")
+
     def of(self, call: Call) -> tuple[Any, ...]:
         """The command of a call."""
         head = ("EVALSHA", scripts()[call.lua].sha, len(self._keys), *self._keys)
@@ -154,7 +161,7 @@ class Writer:
             call.sent += 1
         commands = [self._commands.of(call) for call in left]
         if self._config.redis_wait_replicas:
-            commands.append(("WAIT", self._config.redis_wait_replicas, REPLICATION))
+            commands += (self._commands.mark, ("WAIT", self._config.redis_wait_replicas, REPLICATION))
         replies = exchange(wire, commands)
         if len(replies) < len(commands) or isinstance(replies[-1], rx.ConnectionError | rx.TimeoutError | OSError):
             self.drop()
@@ -180,7 +187,9 @@ class Writer:
         wanted = self._config.redis_wait_replicas
         if not wanted:
             return None
-        have = replies[calls] if len(replies) > calls and isinstance(replies[calls], int) else 0
+        marked, have = [*replies[calls:], None, None][:2]
+        if not (isinstance(marked, int) and isinstance(have, int)):
+            have = 0
         if have >= wanted:
             return None
         return StoreUnavailable(f"{have} of {wanted} replicas have acknowledged it: whether it lasts is unknown")

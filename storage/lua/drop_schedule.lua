@@ -3,5 +3,5 @@
 -- uses: lib
 if call('SREM', k_schedules, items[1]) == 0 then return answer({ 'not-found' }) end
 call('UNLINK', prefix .. 'schedule:' .. items[1])
-call('HINCRBY', k_meta, 'revision', 1)
+fresh('revision')
 return answer({ 'ok' })

@@ -7,7 +7,7 @@ end
 
 -- The node hears of it with its next beat, which the hint brings on.
 local function order(owner, what)
-  call('HSET', prefix .. 'orders:' .. owner, call('HINCRBY', k_meta, 'ordered', 1), what)
+  call('HSET', prefix .. 'orders:' .. owner, fresh('ordered'), what)
   redis.pcall('PUBLISH', prefix .. 'wake', '@' .. owner)
 end
 

@@ -20,5 +20,5 @@ if items[4] then call('HSET', key, 'paused', '1') end
 if items[5] then call('HSET', key, 'last', items[5]) end
 for n = 1, #items[6], 2 do call('HSET', key, 'skip/' .. items[6][n], items[6][n + 1]) end
 call('SADD', k_schedules, id)
-call('HINCRBY', k_meta, 'revision', 1)
+fresh('revision')
 return answer({ 'ok', tonumber(generation) })

@@ -210,6 +210,32 @@ def test_too_few_replicas_make_an_outcome_unknown(server: RedisServer, tmp_path:
     store.close()
 
 
+def test_a_repeat_is_not_vouched_for_by_what_its_own_connection_wrote(tmp_path: Path) -> None:
+    """A submit that no replica has is sent again, by way of another connection: there it writes nothing, so nothing of
+    that connection's is missing on the replica; and yet the task is.
+    """
+    [port] = free_ports(1)
+    master = RedisServer(tmp_path / "master", port=port).start()
+    replica = RedisServer(tmp_path / "replica", "--replicaof", "127.0.0.1", str(port)).start()
+    stores = []
+    try:
+        until(lambda: replica.client.info("replication")["master_link_status"] == "up", 30)
+        stores = [opened(master.url, redis_wait_replicas=1) for _ in range(2)]
+        assert one(stores[1], v.Submit(draft("before"))).code is Code.OK
+        replica.signal(signal.SIGSTOP)
+        assert isinstance(one(stores[0], v.Submit(draft("t0"))), StoreUnavailable)
+        assert isinstance(one(stores[1], v.Submit(draft("t0"))), StoreUnavailable)
+        replica.signal(signal.SIGCONT)
+        until(lambda: replica.client.exists("{taskqueue}:task:t0") == 1, 30)
+        assert one(stores[1], v.Submit(draft("t0"))).code is Code.DUP
+    finally:
+        for store in stores:
+            store.close()
+        replica.signal(signal.SIGCONT)
+        for server in (replica, master):
+            server.stop()
+
+
 def test_a_script_that_fails_is_an_error_of_its_verbs_alone(server: RedisServer, store: RedisStore) -> None:
     server.client.set("{taskqueue}:task:odd", "no hash")
     results = store.execute([ev.Cancel(id="odd"), v.Submit(draft("t0"))])
