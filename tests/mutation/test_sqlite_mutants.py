@@ -6,33 +6,17 @@ bug is a wrong answer then, not a copy that does not run.
 
 from __future__ import annotations
 
-import os
-import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-COPIED = ("storage", "taskqueue", "tests/contract")
+from tests.mutation.copies import Bug, copied, outcomes
+
+FOLDERS = ("storage", "taskqueue", "tests/contract")
 WITNESS = "test_submit.py::test_a_submit_stores_the_draft[sqlite-changes0]"
-EVENT, CLAIM = "sql/event.sql", "sql/claim.sql"
+EVENT, CLAIM = "storage/sql/event.sql", "storage/sql/claim.sql"
 TABLE, RIGHTS, TURNS = "test_table.py", "test_claim_rights.py", "test_claim.py"
 LANES, SCHEDULES, ALONE = "test_claim_lanes.py", "test_schedules.py", "test_ticks_alone.py"
-
-
-class Bug(NamedTuple):
-    """In `file` of `storage`, `old` (which stands there once) becomes `new`; `test` has to fail then."""
-
-    name: str
-    file: str
-    old: str
-    new: str
-    test: str
-
 
 BUGS = (
     Bug(
@@ -65,56 +49,56 @@ BUGS = (
     ),
     Bug(
         "op ids are not kept",
-        "sql/complete.sql",
+        "storage/sql/complete.sql",
         "THEN op ELSE :op END",
         "THEN op ELSE op END",
         f"{TABLE}::test_events_from_outside[sqlite-complete]",
     ),
     Bug(
         "a failure costs no retry",
-        "sql/fail.sql",
+        "storage/sql/fail.sql",
         "ELSE retries_left - 1 END",
         "ELSE retries_left END",
         f"{TABLE}::test_events_from_outside[sqlite-fail]",
     ),
     Bug(
         "a release costs an attempt",
-        "sql/release.sql",
+        "storage/sql/release.sql",
         "attempt = attempt - 1",
         "attempt = attempt",
         f"{TABLE}::test_events_from_outside[sqlite-release]",
     ),
     Bug(
         "a death is no crash",
-        "sqlite_keeping.py",
+        "storage/sqlite_keeping.py",
         "Crash(id=record.task.id, max_crashes=verb.max_crashes)",
         'Release(id=record.task.id, owner="", fence=0)',
         f"{TABLE}::test_crash[sqlite]",
     ),
     Bug(
         "paused queues are served",
-        "sqlite_lanes.py",
+        "storage/sqlite_lanes.py",
         "and lane.queue not in self.paused",
         "",
         f"{TURNS}::test_paused_queues_are_skipped[sqlite]",
     ),
     Bug(
         "what is over is claimed",
-        "sqlite_claim.py",
+        "storage/sqlite_claim.py",
         "task.expires_at <= tx.now",
         "task.expires_at < 0",
         f"{RIGHTS}::test_what_is_spoilt_is_given_up_and_takes_no_room[sqlite-expired]",
     ),
     Bug(
         "last in, first out",
-        "sqlite_claim.py",
+        "storage/sqlite_claim.py",
         "yield rank(lane.priority,",
         "yield -rank(lane.priority,",
         f"{TURNS}::test_lanes_are_merged_by_rank[sqlite]",
     ),
     Bug(
         "priorities are alike",
-        "sqlite_claim.py",
+        "storage/sqlite_claim.py",
         "rank(lane.priority,",
         "rank(0,",
         f"{TURNS}::test_higher_priority_runs_first[sqlite]",
@@ -128,77 +112,77 @@ BUGS = (
     ),
     Bug(
         "keys live for ever",
-        "sqlite_submit.py",
+        "storage/sqlite_submit.py",
         "tx.now - v.KEY_LIFETIME",
         "0",
         "test_submit.py::test_a_key_is_over_after_its_lifetime[sqlite]",
     ),
     Bug(
         "a beat does not save",
-        "sql/fence.sql",
+        "storage/sql/fence.sql",
         "AND beat = :beat",
         "AND :beat = :beat",
         "test_leader.py::test_a_beat_saves_from_the_fence[sqlite]",
     ),
     Bug(
         "a tick needs no cursor",
-        "sql/tick.sql",
+        "storage/sql/tick.sql",
         "AND cursor = :cursor",
         "AND :cursor = :cursor",
         f"{SCHEDULES}::test_a_repeated_tick_makes_nothing_twice[sqlite]",
     ),
     Bug(
         "a paused schedule fires",
-        "sql/tick.sql",
+        "storage/sql/tick.sql",
         "NOT (paused AND :runs)",
         "NOT (paused AND :runs AND FALSE)",
         f"{SCHEDULES}::test_a_paused_schedule_submits_nothing[sqlite-False]",
     ),
     Bug(
         "a schedule that is busy is not seen",
-        "sql/schedule.sql",
+        "storage/sql/schedule.sql",
         "AND finished_at IS NULL",
         "AND finished_at IS NULL AND place = 'running'",
         f"{ALONE}::test_what_is_not_finished_is_under_way[sqlite]",
     ),
     Bug(
         "alone, all are submitted",
-        "sqlite_schedules.py",
+        "storage/sqlite_schedules.py",
         "else drafts[:1]",
         "else drafts",
         f"{ALONE}::test_alone_where_nothing_is_under_way_the_first_is_submitted[sqlite]",
     ),
     Bug(
         "whoever writes a schedule last wins",
-        "sqlite_schedules.py",
+        "storage/sqlite_schedules.py",
         "(old.generation, old.cursor) != verb.expect",
         "False",
         f"{SCHEDULES}::test_of_two_writers_that_saw_the_same_one_wins[sqlite]",
     ),
     Bug(
         "a tick between is not seen",
-        "sqlite_schedules.py",
+        "storage/sqlite_schedules.py",
         "(old.generation, old.cursor) != verb.expect",
         "old.generation != verb.expect[0]",
         f"{SCHEDULES}::test_a_tick_comes_before_a_writer_that_has_not_seen_it[sqlite]",
     ),
     Bug(
         "what comes back to a lane is not seen",
-        "sqlite_lanes.py",
+        "storage/sqlite_lanes.py",
         "self.enter(lane, new)",
         "self.enter(lane, new, _NEVER)",
         f"{LANES}::test_what_comes_back_stands_where_it_belongs[sqlite-False-released]",
     ),
     Bug(
         "a lane that was read is not put back",
-        "sqlite_claim.py",
+        "storage/sqlite_claim.py",
         "turns.put(tx.lanes.by_id[number])",
         "number",
         f"{LANES}::test_many_lanes_are_one_line[sqlite]",
     ),
     Bug(
         "heavy pages do not end",
-        "sqlite_reads.py",
+        "storage/sqlite_reads.py",
         "size >= v.BYTES_PER_PAGE",
         "size < 0",
         "test_heavy_pages.py::test_a_page_ends_where_it_is_heavy[sqlite]",
@@ -209,33 +193,15 @@ BUGS = (
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """The code and the conformance suite, to be changed at will."""
-    for folder in COPIED:
-        shutil.copytree(ROOT / folder, tmp_path / folder)
-    for file in (ROOT / "tests").glob("*.py"):
-        shutil.copy2(file, tmp_path / "tests")
-    shutil.copy2(ROOT / "pyproject.toml", tmp_path)
-    return tmp_path
-
-
-def outcomes(copy: Path, *tests: str) -> dict[str, str]:
-    """How each of the tests fared in the copy."""
-    command = [sys.executable, "-m", "pytest", "-p", "pytest_timeout", "-p", "no:cacheprovider", "-rA", "--tb=no"]
-    paths = [f"tests/contract/{test}" for test in tests]
-    env = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    run = subprocess.run([*command, *paths], cwd=copy, env=env, capture_output=True, text=True, timeout=60, check=False)
-    found = re.findall(r"^(PASSED|FAILED) tests/contract/(\S+)", run.stdout, re.MULTILINE)
-    return {test: outcome for outcome, test in found}
+    return copied(tmp_path, *FOLDERS)
 
 
 def test_without_a_bug_all_of_them_pass(copy: Path) -> None:
     tests = {WITNESS, *(bug.test for bug in BUGS)}
-    assert outcomes(copy, *tests) == dict.fromkeys(tests, "PASSED")
+    assert outcomes(copy, [*tests]) == dict.fromkeys(tests, "PASSED")
 
 
 @pytest.mark.parametrize("bug", BUGS, ids=[bug.name for bug in BUGS])
 def test_the_suite_finds(copy: Path, bug: Bug) -> None:
-    file = copy / "storage" / bug.file
-    text = file.read_text("utf-8")
-    assert text.count(bug.old) == 1, f"{bug.old!r} does not stand in {bug.file} once"
-    file.write_text(text.replace(bug.old, bug.new), "utf-8")
-    assert outcomes(copy, bug.test, WITNESS) == {bug.test: "FAILED", WITNESS: "PASSED"}
+    bug.put_into(copy)
+    assert outcomes(copy, [bug.test, WITNESS]) == {bug.test: "FAILED", WITNESS: "PASSED"}
