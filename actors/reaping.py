@@ -14,6 +14,7 @@ from cluster.coordinator import Coordinator
 from cluster.incarnation import Incarnation
 from storage import verbs as v
 from storage.store import Verb
+from taskqueue.core.clock import SECOND
 from taskqueue.core.events import Code
 from taskqueue.core.views import Member
 
@@ -21,6 +22,9 @@ log = logging.getLogger("taskqueue.leader")
 
 FENCE, REAP = "fence ", "reap "
 """Duties, with the incarnation that they are about."""
+
+AGAIN = 30 * SECOND
+"""Who was emptied so long ago is looked at again: a failover may have brought back what the dead held."""
 
 
 class Reaping:
@@ -46,7 +50,7 @@ class Reaping:
         self._ask = ask
         self._asked: dict[str, int] = {}
         self._judged: dict[str, int] = {}
-        self._emptied: set[str] = set()
+        self._emptied: dict[str, int] = {}
 
     def fence(self, epoch: int, now: int) -> None:
         """Declare dead who has stood still for a lease. The store looks at the count again."""
@@ -67,7 +71,8 @@ class Reaping:
 
     def seen(self, members: tuple[Member, ...], epoch: int, now: int) -> None:
         """Empty everyone who is fenced and may hold something still."""
-        self._emptied &= {member.owner for member in members}
+        known = {member.owner for member in members}
+        self._emptied = {name: at for name, at in self._emptied.items() if name in known and now - at < AGAIN}
         for member in members:
             if member.fenced and member.owner not in self._emptied:
                 self._reap(member.owner, epoch, now)
@@ -78,7 +83,7 @@ class Reaping:
             log.warning("took back %d tasks that the dead node %s held", moved.count, owner)
             self._scheduler.tell(Wake())
         if not moved.more:
-            self._emptied.add(owner)
+            self._emptied[owner] = now
         elif epoch is not None:
             self._reap(owner, epoch, now)
 

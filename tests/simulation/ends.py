@@ -125,7 +125,7 @@ class Ends:
             young = ticks and (life.born > world.time - LATE_TICK or life.due > now - LATE_TICK)
             if life.status not in TERMINAL and not young:
                 left.append(f"{name} is {life.status}")
-        left += [f"{node.name} is down" for node in world.nodes if not node.up]
+        left += [f"{node.name} is out" for node in world.nodes if not (node.up and node.crew.board.registered)]
         leading = world.law.state.leading
         for node in world.nodes:
             if node.owner == leading.owner:

@@ -128,6 +128,7 @@ class Law:
                     raise Broken("S1", f"{name} was changed behind everybody's back", name)
                 self._moved(verb, kind, life, before, after, now)
         code = getattr(result, "code", None)
+        self._world.seen[kind.__name__, code] += 1
         if kind is v.Claim:
             self._claimed(verb, result, changes)
         elif isinstance(verb, ev.Event):

@@ -8,6 +8,7 @@ end (`ends`).
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Callable
 from random import Random
 from typing import Any
@@ -44,6 +45,8 @@ class World:
         self.time = 0
         self.healed = False
         self.happened = 0
+        self.seen: Counter[tuple[str, str | None]] = Counter()
+        """How often which verb was answered how."""
         self._events: list[tuple[int, int, Callable[..., None], tuple[Any, ...]]] = []
         self._order = 0
         self.story = Story(self) if told else None

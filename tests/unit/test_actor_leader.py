@@ -26,6 +26,7 @@ from actors.messages import (
     Write,
     Written,
 )
+from actors.reaping import AGAIN
 from storage import verbs as v
 from storage.memory import MemoryStore
 from storage.store import Verb
@@ -238,6 +239,19 @@ def test_the_fenced_are_emptied_once_each_in_bites(desk: Desk, leader: LeaderAct
     assert desk.finished == ["poison"]
     leader.on_receive(seen)
     assert desk.storage.all(Write) == []
+
+
+def test_who_was_emptied_is_looked_at_again_after_a_while(desk: Desk, leader: LeaderActor) -> None:
+    """A failover may forget the reap and not the fence: then the dead one holds its tasks again."""
+    seen = MembersSeen(members=(member("dead", fenced=True),))
+    leader.on_receive(seen)
+    done(desk, leader, **{"reap dead": v.Moved(Code.OK, 1)})
+    desk.clock.advance(AGAIN - 1)
+    leader.on_receive(seen)
+    assert desk.storage.all(Write) == []
+    desk.clock.advance(1)
+    leader.on_receive(seen)
+    desk.storage.one(Write)
 
 
 def test_a_reap_whose_answer_was_lost_is_done_again(desk: Desk, leader: LeaderActor) -> None:
