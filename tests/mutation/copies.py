@@ -14,21 +14,31 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[2]
 
 
+class Edit(NamedTuple):
+    """In `file`, `old`, which stands there once, becomes `new`."""
+
+    file: str
+    old: str
+    new: str
+
+
 class Bug(NamedTuple):
-    """In `file`, `old` (which stands there once) becomes `new`; `test` has to fail then."""
+    """In `file`, `old` becomes `new` (and `also` more); `test` has to fail then."""
 
     name: str
     file: str
     old: str
     new: str
     test: str
+    also: tuple[Edit, ...] = ()
 
     def put_into(self, copy: Path) -> None:
         """Patch a copy."""
-        file = copy / self.file
-        text = file.read_text("utf-8")
-        assert text.count(self.old) == 1, f"{self.old!r} does not stand in {self.file} once"
-        file.write_text(text.replace(self.old, self.new), "utf-8")
+        for edit in (Edit(self.file, self.old, self.new), *self.also):
+            file = copy / edit.file
+            text = file.read_text("utf-8")
+            assert text.count(edit.old) == 1, f"{edit.old!r} does not stand in {edit.file} once"
+            file.write_text(text.replace(edit.old, edit.new), "utf-8")
 
 
 def copied(target: Path, *folders: str) -> Path:

@@ -121,7 +121,7 @@ BUGS = (
         "storage/lua/lib_member.lua",
         "or t[2] ~= items[2]",
         "",
-        f"{TERM}::test_who_does_not_lead_changes_nothing[redis-a-0-PromoteDue]",
+        f"{TERM}::test_who_does_not_lead_changes_nothing[redis-leader1-promote]",
     ),
     Bug(
         "whoever comes last leads",
@@ -142,7 +142,7 @@ BUGS = (
         "storage/lua/tick.lua",
         "tonumber(state[1]) ~= items[4] or",
         "",
-        f"{SCHEDULES}::test_a_tick_of_something_else_is_refused[redis-changes0-stale]",
+        f"{SCHEDULES}::test_a_tick_of_something_else_is_refused[redis-changes1-stale]",
     ),
     Bug(
         "who runs what is cancelled is not told",
