@@ -1,5 +1,5 @@
-"""Bugs of the protocol, in the actors, the coordinator, the rules and the memory store: `test` is the law that has to be found
-broken, `seeds` and `kind` say where the simulator looks.
+"""Bugs of the protocol, in the actors, the coordinator, the rules and the memory store: `test` is the law that has to be
+found broken, `seeds` and `kind` say where the simulator looks.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ OWNERSHIP = (
             "whoever says so ends a task",
             MEMORY,
             FENCED,
-            "        if isinstance(event, ev.Owned) and task.status is Status.PROCESSING:\n            code = ev.Code.OK\n",
+            "        if isinstance(event, ev.Owned) and task.owner is not None:\n            code = ev.Code.OK\n",
             "F4",
         ),
         "storm",

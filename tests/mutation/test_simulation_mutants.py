@@ -1,5 +1,5 @@
-"""Bugs put into the protocol on purpose. Each is a patch of a copy, in which the simulator has to find the law that is named
-beside it broken. A patch that does not apply fails too.
+"""Bugs put into the protocol on purpose. Each is a patch of a copy, in which the simulator has to find the law that is
+named beside it broken. A patch that does not apply fails too.
 
 That the same seeds find nothing in the code as it is, is tested with the simulator (`tests/simulation/`).
 """

@@ -1,4 +1,4 @@
-"""`python -m tests.simulation --seeds 0:1000`: run seeds, say how many a second, and tell the story of one that fails."""
+"""`python -m tests.simulation --seeds 0:1000`: run seeds, say how many a second, tell the story of one that fails."""
 
 from __future__ import annotations
 

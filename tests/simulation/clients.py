@@ -1,5 +1,5 @@
-"""Those who use the nodes: they submit, cancel, replay, change schedules; ask again, elsewhere, where they hear nothing;
-and remember what they were promised.
+"""Those who use the nodes: they submit, cancel, replay, change schedules; ask again, elsewhere, where they hear
+nothing; and remember what they were promised.
 
 State: every wish, what handlers did (`ledger`), and which tasks kill their node (`poison`).
 """

@@ -1,5 +1,5 @@
-"""What has to come about, and what must not happen to who did nothing: L1, L3, L4, L5 (who is cancelled hears of it), P1, the
-cursor of R2, fences of the living (F5), two who think they lead (R3).
+"""What has to come about, and what must not happen to who did nothing: L1, L3, L4, L5 (who is cancelled hears of it), L6
+(no node asks without a pause), P1, the cursor of R2, fences of the living (F5), two who think they lead (R3).
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class Ends:
                 raise Broken("L5", f"{task} was cancelled, and its handler on {owner} was not told", task)
 
     def look(self) -> None:
-        """From outside, each second. L4: after all is mended idle nodes ask for work. L6: never do they ask too often."""
+        """From outside, each second. L4: after all is mended idle nodes ask for work. L6: they never ask too often."""
         busy = self._claims.most_common(1)
         if busy and busy[0][1] > MOST_CLAIMS:
             raise Broken("L6", f"{busy[0][0]} claimed {busy[0][1]} times within a second")
@@ -130,7 +130,8 @@ class Ends:
         for node in world.nodes:
             if node.owner == leading.owner:
                 behind = node.clock.now() - LATE_TICK
-                left += [f"{name} is not decided" for name, plot in leading.plots.items() if plot.cursor < behind and not plot.paused]
+                plots = leading.plots.items()
+                left += [f"{name} is not decided" for name, plot in plots if plot.cursor < behind and not plot.paused]
         return left
 
     def final(self) -> None:

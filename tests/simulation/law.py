@@ -1,14 +1,13 @@
-"""The laws of guarantees.md over single tasks, looked at after every verb, from a record of its own: the store's answers and
-changes come in, and nothing of the store's code is asked what it thinks of them.
+"""The laws of guarantees.md over single tasks, looked at after every verb from a record of its own (`record`): the store's
+answers and changes come in, and nothing of its code is asked what it thinks of them.
 
-Laws: D1-D5, F1-F4, S1-S3, L2, P1, and C1 (a repeated claim answers the same). Those over nodes, terms and schedules are in
-`leading`.
+Laws: D1-D5, F1-F4, S1, S3, L2, P1, and C1 (a repeated claim answers the same). Those over nodes, terms and schedules are
+in `leading`, S2 is in `whole`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
@@ -16,76 +15,14 @@ from storage import verbs as v
 from storage.store import Verb
 from taskqueue.core import events as ev
 from taskqueue.core.events import Code
-from taskqueue.core.task import Draft, Place, Status, Task, place
+from taskqueue.core.task import Draft, Status, Task
 from tests.simulation.broken import Broken
-from tests.simulation.leading import Leading
+from tests.simulation.record import EDGES, ENDED, Life, State
 from tests.simulation.server import EPOCH, Change
+from tests.simulation.story import tell
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
-
-S = Status
-P, R, C, F, D, X = S.PENDING, S.PROCESSING, S.COMPLETED, S.FAILED, S.DEAD_LETTERED, S.CANCELLED
-ENDED = {C, D, X}
-
-EDGES: dict[type[Any], set[tuple[Status | None, Status | None]]] = {
-    v.Submit: {(None, P)},
-    v.SubmitAll: {(None, P)},
-    v.Tick: {(None, P)},
-    v.Claim: {(P, P), (F, P), (P, R), (P, D)},
-    v.PromoteDue: {(P, P), (F, P)},
-    v.ExpireDue: {(P, D), (F, D)},
-    v.Reap: {(R, P), (R, D)},
-    v.PruneOld: {(C, None), (D, None), (X, None)},
-    ev.Complete: {(R, C)},
-    ev.Fail: {(R, F), (R, D)},
-    ev.Release: {(R, P)},
-    ev.Snooze: {(R, P)},
-    ev.Report: {(R, R)},
-    ev.Cancel: {(P, X), (F, X), (R, X)},
-    ev.Retry: {(F, P)},
-    ev.Replay: {(D, P), (X, P)},
-    ev.Update: {(P, P), (F, F)},
-    ev.Delete: {(C, None), (D, None), (X, None)},
-}
-"""S1: which verb may move a task from where to where (None: it is not there)."""
-
-
-@dataclass(slots=True)
-class Life:
-    """What is known of one task; `due`: no claim before it, by the store's time; 0 once it has come, or was let pass.
-    `born`: true time.
-    """
-
-    draft: Draft
-    due: int
-    born: int
-    status: Status = P
-    generation: int = 1
-    fence: int = 0
-    owner: str | None = None
-    request: int = 0
-    attempt: int = 0
-    failures: int = 0
-    crashes: int = 0
-    deaths: int = 0
-    solo: bool = False
-    op: str = ""
-
-
-@dataclass
-class State:
-    """All that a replica may lack: it goes back with the store."""
-
-    lives: dict[str, Life] = field(default_factory=dict)
-    gone: set[str] = field(default_factory=set)
-    ended: set[tuple[str, int]] = field(default_factory=set)
-    done: set[str] = field(default_factory=set)
-    """Op ids of what operators asked for and the store accepted."""
-    paused: set[str] = field(default_factory=set)
-    requests: dict[str, int] = field(default_factory=dict)
-    leading: Leading = field(default_factory=Leading)
-
 
 class Law:
     """State: the record, and what clients were promised (that does not go back)."""
@@ -108,7 +45,7 @@ class Law:
         state = self.state
         now = EPOCH + self._world.time + self._world.server.clock.offset
         if self._world.story is not None:
-            self._tell(verb, result, changes)
+            tell(self._world, verb, result, changes)
         if changes:
             edges = EDGES.get(kind)
             if edges is None:
@@ -179,9 +116,9 @@ class Law:
             self.state.ended = {end for end in self.state.ended if end[0] != name}  # the id is free again
             return
         if kind is v.Claim:
-            if after.status is R:
+            if after.status is Status.PROCESSING:
                 self._taken(verb, life, after, now)
-            elif after.status is P:
+            elif after.status is Status.PENDING:
                 self._promoted(life, name, now)
             elif not (life.draft.expires_at is not None and life.draft.expires_at <= now):
                 raise Broken("S1", f"{name} was given up by a claim before its time was over", name)
@@ -265,9 +202,9 @@ class Law:
             life.failures += 1
             if life.failures > life.draft.retries + 1:
                 raise Broken("L2", f"{name} failed {life.failures} times, with {life.draft.retries} retries", name)
-            if after.status is F and life.failures > life.draft.retries:
+            if after.status is Status.FAILED and life.failures > life.draft.retries:
                 raise Broken("L2", f"{name} has no retry left and waits for one", name)
-            if after.status is D and not verb.final and life.failures <= life.draft.retries:
+            if after.status is Status.DEAD_LETTERED and not verb.final and life.failures <= life.draft.retries:
                 raise Broken("L2", f"{name} was given up with retries left", name)
             life.due = now + verb.delay
         else:
@@ -282,7 +219,7 @@ class Law:
         life.crashes += 1
         life.deaths += 1
         life.owner = None
-        if after.status is D:
+        if after.status is Status.DEAD_LETTERED:
             if not life.solo:
                 raise Broken("P1", f"{name} was convicted of a crash and was not alone", name)
         elif life.solo:
@@ -304,7 +241,7 @@ class Law:
         if told != held:
             raise Broken("C1", f"claim {verb.request} of {verb.owner} holds {held} and was told {told}", *told ^ held)
         last = requests.get(verb.owner, 0)
-        if verb.request <= last and any(after and after.status is R for _, after in changes):
+        if verb.request <= last and any(after and after.status is Status.PROCESSING for _, after in changes):
             raise Broken("C1", f"claim {verb.request} of {verb.owner} was repeated and took more", *_names(changes))
         requests[verb.owner] = verb.request
 
@@ -367,48 +304,6 @@ class Law:
         self.kept -= undone
         self.wiped += len(lost)
         self.state = state
-
-    # -- all of the store, now and then --------------------------------------------------------------------------------
-
-    def sound(self) -> None:
-        """S2: every task stands in exactly the place that its state says; whoever holds one is known."""
-        table = self._world.server.table
-        if table.tasks.keys() != self.state.lives.keys():
-            odd = table.tasks.keys() ^ self.state.lives.keys()
-            raise Broken("D1", f"the store's tasks are not those that it took: {sorted(odd)}", *odd)
-        places: dict[str, list[Any]] = {}
-        for index, entries in table._indexes.items():
-            if isinstance(index[0], Place) or index[0] == "finished":
-                for _, name in entries:
-                    places.setdefault(name, []).append(index)
-        for name, task in table.tasks.items():
-            found = places.pop(name, [])
-            if len(found) != 1:
-                raise Broken("S2", f"{name} stands in {found}", name)
-            index = found[0]
-            right = index[1] is task.status if index[0] == "finished" else index[0] is place(task)
-            if not right or (index[0] is Place.RUNNING and index[1] != task.owner):
-                raise Broken("S2", f"{name}, which is {task.status}, stands in {index}", name)
-            if task.status is R and task.owner not in self._world.server.members.seats:
-                raise Broken("S2", f"{name} is held by {task.owner}, whom nobody knows", name)
-        if places:
-            raise Broken("S2", f"in an index, and not there: {sorted(places)}", *places)
-
-    def _tell(self, verb: Any, result: Any, changes: Sequence[Change]) -> None:
-        note, kind = self._world.note, type(verb).__name__
-        who = getattr(verb, "owner", getattr(verb, "leader", ""))
-        code = getattr(result, "code", "")
-        for before, after in changes:
-            one = after or before
-            assert one is not None
-            then = f"{before.status} -> " if before else ""
-            now = f"{after.status} fence {after.fence} owner {after.owner}" if after else "gone"
-            note(one.id, "%s by %s: %s%s", kind, who or "a client", then, now)
-        if isinstance(verb, ev.Event) and not changes:
-            note(verb.id, "%s by %s fence %s: %s", kind, who or "a client", getattr(verb, "fence", ""), code)
-        elif isinstance(verb, v.Register | v.Fence | v.Reap | v.Deregister | v.Campaign | v.Resign):
-            if code is not Code.OK or not isinstance(verb, v.Campaign) or result.term.beat == 1:
-                note("term" if isinstance(verb, v.Campaign | v.Resign) else "store", "%s: %s", verb, result)
 
 
 def _names(changes: Sequence[Change]) -> list[str]:

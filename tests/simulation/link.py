@@ -136,7 +136,8 @@ class Link:
         self, life: int, writes: list[Write], results: list[Any], looks: list[Message], moment: int, *, ends: bool = True
     ) -> None:
         """Tell who asked, at a moment; `ends`: the exchange is over then."""
-        seen = [(look.reply_to, LOOKS[type(look)](self._world.server.store, look)) for look in looks]  # type: ignore[attr-defined]
+        store = self._world.server.store
+        seen = [(look.reply_to, LOOKS[type(look)](store, look)) for look in looks]  # type: ignore[attr-defined]
         self._world.at(moment, self._node.happen, life, self._tell, writes, results, seen, ends)
 
     def _tell(self, writes: list[Write], results: list[Any], seen: list[Any], ends: bool) -> None:

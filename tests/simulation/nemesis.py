@@ -1,5 +1,5 @@
-"""Who makes things go wrong: nodes die, stand still or are cut off, actors die, the store goes away, forgets, or has its
-clock set. All of it is drawn at the start and spread over the first half of the run.
+"""Who makes things go wrong: nodes die, stand still or are cut off, actors die, the store goes away, forgets, or has
+its clock set. All of it is drawn at the start and spread over the first half of the run.
 """
 
 from __future__ import annotations

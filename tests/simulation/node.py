@@ -1,5 +1,5 @@
-"""One node of many: its actors unstarted, its clock, its way to the store. It can be paused, killed, and started anew as
-another incarnation.
+"""One node of many: its actors unstarted, its clock, its way to the store. It can be paused, killed, and started anew
+as another incarnation.
 
 Whatever reaches a node (an answer, a tick, a client) is put down at some actor's desk; then its actors go on, in random
 order, until all desks are empty. A node that is to be killed dies between two messages.

@@ -1,4 +1,4 @@
-"""What a seed stands for: how many nodes, what is submitted, which faults come how often. Drawn once, before the run."""
+"""What a seed stands for: how many nodes, what is submitted, which faults come how often. Drawn before the run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ PLENTY = 1_000
 
 
 class Plan(NamedTuple):
-    """Spans are microseconds; `fates` are chances of one exchange with the store, `faults` are mean numbers of times."""
+    """Spans are microseconds; `fates` are chances of one exchange with the store, `faults` are mean numbers of times.
+    """
 
     kind: str
     nodes: int

@@ -18,8 +18,7 @@ LONGEST = 400
 
 @dataclass
 class Seen:
-    """What a number of runs have met: `kinds` of plans, verbs with their answers, and which seeds failed, with the reason.
-    """
+    """What a number of runs have met: `kinds` of plans, verbs with their answers, which seeds failed, and why."""
 
     runs: int = 0
     events: int = 0

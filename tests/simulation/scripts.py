@@ -1,5 +1,5 @@
-"""What handlers do: by script, in no time of their own. A WorkerActor whose handler runs looks into an empty channel until
-it has ended, as a thread that is in a handler takes nothing else.
+"""What handlers do: by script, in no time of their own. A WorkerActor whose handler runs looks into an empty channel
+until it has ended, as a thread that is in a handler takes nothing else.
 
 The ledger of how handlers ended is the clients', not the node's: it outlives it, as a handler's own traces do.
 """
@@ -47,7 +47,7 @@ class Seat:
 
 
 class Scripts:
-    """The runner of one node (`actors.runners.Runner`). State: which worker is in a handler, and which runs are open."""
+    """The runner of one node (`actors.runners.Runner`). State: which worker is in a handler, which runs are open."""
 
     def __init__(self, node: SimNode) -> None:
         self._node = node

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from storage import verbs as v
+from taskqueue.core import events as ev
 from taskqueue.core.clock import SECOND
+from taskqueue.core.events import Code
 
 if TYPE_CHECKING:
+    from tests.simulation.server import Change
     from tests.simulation.world import World
 
 MOST_LINES = 400
@@ -34,3 +39,21 @@ class Story:
         if len(lines) > MOST_LINES:
             lines = [f"  ... {len(lines) - MOST_LINES} lines before", *lines[-MOST_LINES:]]
         return "\n".join(lines)
+
+
+def tell(world: World, verb: Any, result: Any, changes: Sequence[Change]) -> None:
+    """The lines of a verb that was done."""
+    note, kind = world.note, type(verb).__name__
+    who = getattr(verb, "owner", getattr(verb, "leader", ""))
+    code = getattr(result, "code", "")
+    for before, after in changes:
+        one = after or before
+        assert one is not None
+        then = f"{before.status} -> " if before else ""
+        now = f"{after.status} fence {after.fence} owner {after.owner}" if after else "gone"
+        note(one.id, "%s by %s: %s%s", kind, who or "a client", then, now)
+    if isinstance(verb, ev.Event) and not changes:
+        note(verb.id, "%s by %s fence %s: %s", kind, who or "a client", getattr(verb, "fence", ""), code)
+    elif isinstance(verb, v.Register | v.Fence | v.Reap | v.Deregister | v.Campaign | v.Resign):
+        if code is not Code.OK or not isinstance(verb, v.Campaign) or result.term.beat == 1:
+            note("term" if isinstance(verb, v.Campaign | v.Resign) else "store", "%s: %s", verb, result)

@@ -24,6 +24,7 @@ from tests.simulation.node import SimNode
 from tests.simulation.plan import draw
 from tests.simulation.server import Server
 from tests.simulation.story import Story
+from tests.simulation.whole import sound
 
 SPAN = 30 * SECOND
 """A run takes at least so long."""
@@ -93,7 +94,7 @@ class World:
 
     def _look(self, latest: int) -> bool:
         """A look from outside, each second; is all over?"""
-        self.law.sound()
+        sound(self)
         self.ends.look()
         if not self.healed:
             return False
