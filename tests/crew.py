@@ -140,7 +140,7 @@ class Crew:
             self.factories[name] = _worker(name, channel, pool, runner)
 
     def ticks(self, watch: int = 250 * MILLISECOND, house: int = SECOND) -> list[tuple[int, str, Message]]:
-        """Who is told what, and how often; `watch`: how often runs are looked at, `house`: how often the house is kept."""
+        """Who is told what, and how often; `watch`: how often runs are looked at, `house`: the house is kept."""
         return [
             (self._config.poll_interval, "scheduler", Wake()),
             (watch, "scheduler", WatchRuns()),

@@ -1,5 +1,5 @@
-"""Bugs of the protocol, in the actors, the coordinator, the rules and the memory store: `test` is the law that has to be
-found broken, `seeds` and `kind` say where the simulator looks.
+"""Bugs of the protocol, in the actors, the coordinator, the rules and the memory store: `test` is the law that has to
+be found broken, `seeds` and `kind` say where the simulator looks.
 """
 
 from __future__ import annotations

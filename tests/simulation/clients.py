@@ -165,9 +165,9 @@ class Clients:
         if not isinstance(result, v.Submitted):
             return False
         if result.code in (Code.OK, Code.DUP):
-            if result.id != one.id:
-                if one.key is None or self.world.law.sent[result.id].digest != one.digest:
-                    raise Broken("D2", f"{one.id} was answered with {result.id}", one.id, result.id)
+            twin = self.world.law.sent[result.id]
+            if twin is not one and (one.key is None or (twin.key, twin.digest) != (one.key, one.digest)):
+                raise Broken("D2", f"{one.id} was answered with {result.id}", one.id, result.id)
             self.world.note(one.id, "is acknowledged (%s, %s)", result.code, result.id)
             self.world.law.acknowledged(result.id)
         return True

@@ -1,5 +1,5 @@
-"""What has to come about, and what must not happen to who did nothing: L1, L3, L4, L5 (who is cancelled hears of it), L6
-(no node asks without a pause), P1, the cursor of R2, fences of the living (F5), two who think they lead (R3).
+"""What has to come about, and what must not happen to who did nothing: L1, L3, L4, L5 (who is cancelled hears of it),
+L6 (no node asks without a pause), P1, the cursor of R2, fences of the living (F5), two who think they lead (R3).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The laws of guarantees.md over single tasks, looked at after every verb from a record of its own (`record`): the store's
-answers and changes come in, and nothing of its code is asked what it thinks of them.
+"""The laws of what clients and nodes are promised, looked at after every verb from a record of its own (`record`): the
+store's answers and changes come in, and nothing of its code is asked what it thinks of them.
 
-Laws: D1-D5, F1-F4, S1, S3, L2, P1, and C1 (a repeated claim answers the same). Those over nodes, terms and schedules are
-in `leading`, S2 is in `whole`.
+Laws: D1-D5, S1, and C1 (a repeated claim answers the same). Those of a single task's steps are in `steps`, those of
+nodes, terms and schedules in `leading`, S2 is in `whole`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from taskqueue.core import events as ev
 from taskqueue.core.events import Code
 from taskqueue.core.task import Draft, Status, Task
 from tests.simulation.broken import Broken
-from tests.simulation.record import EDGES, ENDED, Life, State
-from tests.simulation.server import EPOCH, Change
+from tests.simulation.record import EDGES, Life, State
+from tests.simulation.server import Change
+from tests.simulation.steps import Steps
 from tests.simulation.story import tell
 
 if TYPE_CHECKING:
@@ -29,10 +30,10 @@ class Law:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._steps = Steps(world)
         self.state = State()
         self.sent: dict[str, Draft] = {}
         self.promised: set[str] = set()
-        self.granted: set[tuple[int, str, int]] = set()
         self.kept: set[str] = set()
         """Op ids that were acknowledged to operators."""
         self.wiped = 0
@@ -43,27 +44,10 @@ class Law:
         """Raises Broken where this verb, with this result and these changes, breaks a law."""
         kind = type(verb)
         state = self.state
-        now = EPOCH + self._world.time + self._world.server.clock.offset
         if self._world.story is not None:
             tell(self._world, verb, result, changes)
         if changes:
-            edges = EDGES.get(kind)
-            if edges is None:
-                raise Broken("S1", f"{kind.__name__} changed tasks", *_names(changes))
-            if getattr(result, "code", Code.OK) is not Code.OK:
-                raise Broken("F4", f"{kind.__name__} was answered {result.code} and changed tasks", *_names(changes))
-            for before, after in changes:
-                edge = (before and before.status, after and after.status)
-                name = (after or before).id  # type: ignore[union-attr]
-                if edge not in edges:
-                    raise Broken("S1", f"{kind.__name__} moved {name} from {edge[0]} to {edge[1]}", name)
-                if before is None:
-                    self._born(verb, after, now)  # type: ignore[arg-type]
-                    continue
-                life = state.lives.get(name)
-                if life is None or life.status is not before.status:
-                    raise Broken("S1", f"{name} was changed behind everybody's back", name)
-                self._moved(verb, kind, life, before, after, now)
+            self._changed(verb, result, changes)
         code = getattr(result, "code", None)
         self._world.seen[kind.__name__, code] += 1
         if kind is v.Claim:
@@ -77,6 +61,27 @@ class Law:
         elif kind is v.Sweep and result.count:
             raise Broken("S2", f"a sweep found {result.count} tasks or counts in limbo")
         state.leading.judge(self._world, verb, result, changes)
+
+    def _changed(self, verb: Verb, result: Any, changes: Sequence[Change]) -> None:
+        """S1: only what may change, and only as it may."""
+        kind = type(verb)
+        edges = EDGES.get(kind)
+        if edges is None:
+            raise Broken("S1", f"{kind.__name__} changed tasks", *_names(changes))
+        if getattr(result, "code", Code.OK) is not Code.OK:
+            raise Broken("F4", f"{kind.__name__} was answered {result.code} and changed tasks", *_names(changes))
+        for before, after in changes:
+            edge = (before and before.status, after and after.status)
+            name = (after or before).id  # type: ignore[union-attr]
+            if edge not in edges:
+                raise Broken("S1", f"{kind.__name__} moved {name} from {edge[0]} to {edge[1]}", name)
+            if before is None:
+                self._born(verb, after)  # type: ignore[arg-type]
+                continue
+            life = self.state.lives.get(name)
+            if life is None or life.status is not before.status:
+                raise Broken("S1", f"{name} was changed behind everybody's back", name)
+            self._steps.take(verb, life, before, after)
 
     def _happened(self, event: ev.Event, code: Code, changes: Sequence[Change]) -> None:
         """An event from outside was answered. D2: what was done last is not done again, nor refused."""
@@ -92,8 +97,8 @@ class Law:
             if life is not None and event.op:
                 life.op = event.op
 
-    def _born(self, verb: Any, task: Task, now: int) -> None:
-        state = self.state
+    def _born(self, verb: Any, task: Task) -> None:
+        state, now = self.state, self._world.server.clock.now()
         if type(verb) is v.Tick:
             draft = next(draft for draft in verb.drafts if draft.id == task.id)
             due = state.leading.due_of(verb, draft)
@@ -106,125 +111,6 @@ class Law:
         if task.id in state.lives or (task.id in state.gone and task.schedule is not None):
             raise Broken("D2", f"{task.id} was made twice", task.id)
         state.lives[task.id] = Life(draft, due if due > now else 0, self._world.time)
-
-    def _moved(self, verb: Any, kind: type[Any], life: Life, before: Task, after: Task | None, now: int) -> None:
-        """One step of a task; keeps the record."""
-        name = before.id
-        if after is None:
-            del self.state.lives[name]
-            self.state.gone.add(name)
-            self.state.ended = {end for end in self.state.ended if end[0] != name}  # the id is free again
-            return
-        if kind is v.Claim:
-            if after.status is Status.PROCESSING:
-                self._taken(verb, life, after, now)
-            elif after.status is Status.PENDING:
-                self._promoted(life, name, now)
-            elif not (life.draft.expires_at is not None and life.draft.expires_at <= now):
-                raise Broken("S1", f"{name} was given up by a claim before its time was over", name)
-        elif isinstance(verb, ev.Owned):
-            if life.owner != verb.owner or life.fence != verb.fence:
-                held = f"{life.owner} with fence {life.fence}"
-                raise Broken(
-                    "F4", f"{kind.__name__} by {verb.owner} with fence {verb.fence}: {name} is held by {held}", name
-                )
-            if self.state.leading.dead(verb.owner):
-                raise Broken("F4", f"{kind.__name__} of {name} was accepted from {verb.owner}, who is fenced", name)
-            self._owned(verb, kind, life, after, now)
-        elif kind is v.Reap:
-            if life.owner != verb.owner:
-                raise Broken("F4", f"{name} of {life.owner} was reaped with the tasks of {verb.owner}", name)
-            self._reaped(life, after, name)
-            life.due = 0
-        elif kind is ev.Cancel:
-            if life.owner is not None:
-                self._world.ends.cancelled(life.owner, name, life.fence)
-            life.attempt -= life.owner is not None
-            life.owner = None
-        elif kind is ev.Replay:
-            life.generation += 1
-            life.attempt = life.failures = life.crashes = life.deaths = 0
-            life.solo = False
-            life.due = 0
-        elif kind is ev.Retry:
-            life.due = 0
-        elif kind is ev.Update:
-            life.due = after.due_at if after.delayed else 0
-        elif kind is v.PromoteDue:
-            self._promoted(life, name, now)
-        if after.status in ENDED:
-            end = (name, life.generation)
-            if end in self.state.ended:
-                raise Broken("F3", f"{name} ended twice in generation {life.generation}", name)
-            self.state.ended.add(end)
-        life.status = after.status
-        told = (after.attempt, after.crashes, after.generation, after.fence, after.owner, after.solo)
-        mine = (life.attempt, life.crashes, life.generation, life.fence, life.owner, life.solo)
-        if told != mine:
-            raise Broken("L2", f"after {kind.__name__} {name} counts {told}, and it is {mine}", name)
-
-    def _promoted(self, life: Life, name: str, now: int) -> None:
-        if life.due > now:
-            raise Broken("S3", f"{name} was promoted {life.due - now} us before its time", name)
-        life.due = 0
-
-    def _taken(self, verb: v.Claim, life: Life, after: Task, now: int) -> None:
-        name, line = after.id, self._world.server.line
-        if life.owner is not None:
-            raise Broken("F2", f"{verb.owner} claimed {name}, which {life.owner} holds", name)
-        if after.fence <= life.fence or (line, name, after.fence) in self.granted:
-            raise Broken("F1", f"{name} was granted with fence {after.fence} after {life.fence}", name)
-        if life.due > now:
-            raise Broken("S3", f"{name} was claimed {life.due - now} us before its time", name)
-        if after.owner != verb.owner or not self.state.leading.may_claim(verb.owner):
-            raise Broken("F2", f"{verb.owner} claimed {name} and must not claim", name)
-        if after.queue in self.state.paused:
-            raise Broken("S1", f"{name} was claimed from a paused queue", name)
-        self.granted.add((line, name, after.fence))
-        life.owner, life.fence, life.request = verb.owner, after.fence, verb.request
-        life.attempt += 1
-
-    def _owned(self, verb: Any, kind: type[Any], life: Life, after: Task, now: int) -> None:
-        name = verb.id
-        ledger = self._world.clients.ledger
-        if kind is ev.Report:
-            return
-        life.owner = None
-        if kind is ev.Complete:
-            said = ledger.get((name, verb.fence))
-            if said != ("returned", verb.result):
-                raise Broken("L1", f"{name} completed with fence {verb.fence}, and its handler {said}", name)
-            life.solo = False
-        elif kind is ev.Fail:
-            said = ledger.get((name, verb.fence))
-            if said is None or said[0] != "failed":
-                raise Broken("L2", f"{name} failed with fence {verb.fence}, and its handler {said}", name)
-            life.failures += 1
-            if life.failures > life.draft.retries + 1:
-                raise Broken("L2", f"{name} failed {life.failures} times, with {life.draft.retries} retries", name)
-            if after.status is Status.FAILED and life.failures > life.draft.retries:
-                raise Broken("L2", f"{name} has no retry left and waits for one", name)
-            if after.status is Status.DEAD_LETTERED and not verb.final and life.failures <= life.draft.retries:
-                raise Broken("L2", f"{name} was given up with retries left", name)
-            life.due = now + verb.delay
-        else:
-            life.attempt -= 1
-            life.due = 0
-            if kind is ev.Snooze:
-                life.due = now + verb.delay if verb.delay else 0
-                life.crashes, life.solo = 0, False
-
-    def _reaped(self, life: Life, after: Task, name: str) -> None:
-        most = self._world.plan.config.max_crashes
-        life.crashes += 1
-        life.deaths += 1
-        life.owner = None
-        if after.status is Status.DEAD_LETTERED:
-            if not life.solo:
-                raise Broken("P1", f"{name} was convicted of a crash and was not alone", name)
-        elif life.solo:
-            raise Broken("P1", f"{name} crashed alone and was not convicted", name)
-        life.solo = life.solo or life.crashes >= max(1, most - 1)
 
     def _claimed(self, verb: Any, claimed: v.Claimed, changes: Sequence[Change]) -> None:
         """C1: a repeat of the last request answers what it still holds of it, and takes nothing."""
@@ -281,7 +167,8 @@ class Law:
 
     def _vouched(self, law: str, name: str, had: Any) -> None:
         """Where a replica lags, it has to have what is acknowledged: it may be all that is left."""
-        if self._world.plan.replicated and self._world.server.replica is not None and not had(self._world.server.then()):
+        server = self._world.server
+        if self._world.plan.replicated and server.replica is not None and not had(server.then()):
             raise Broken(law, f"{name} was acknowledged, and no replica has it", name)
 
     # -- the store forgets ---------------------------------------------------------------------------------------------
@@ -292,7 +179,7 @@ class Law:
         self.promised.clear()
         self.kept.clear()
         self.state = State()
-        self.granted.clear()
+        self._steps = Steps(self._world)
 
     def go_back(self, state: State) -> None:
         """The store has only this still. What was acknowledged with WAIT is among it."""

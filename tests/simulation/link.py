@@ -133,7 +133,14 @@ class Link:
         return results
 
     def _answer(
-        self, life: int, writes: list[Write], results: list[Any], looks: list[Message], moment: int, *, ends: bool = True
+        self,
+        life: int,
+        writes: list[Write],
+        results: list[Any],
+        looks: list[Message],
+        moment: int,
+        *,
+        ends: bool = True,
     ) -> None:
         """Tell who asked, at a moment; `ends`: the exchange is over then."""
         store = self._world.server.store

@@ -46,6 +46,7 @@ def tell(world: World, verb: Any, result: Any, changes: Sequence[Change]) -> Non
     note, kind = world.note, type(verb).__name__
     who = getattr(verb, "owner", getattr(verb, "leader", ""))
     code = getattr(result, "code", "")
+    renewal = isinstance(verb, v.Campaign) and code is Code.OK and result.term.beat > 1
     for before, after in changes:
         one = after or before
         assert one is not None
@@ -54,6 +55,5 @@ def tell(world: World, verb: Any, result: Any, changes: Sequence[Change]) -> Non
         note(one.id, "%s by %s: %s%s", kind, who or "a client", then, now)
     if isinstance(verb, ev.Event) and not changes:
         note(verb.id, "%s by %s fence %s: %s", kind, who or "a client", getattr(verb, "fence", ""), code)
-    elif isinstance(verb, v.Register | v.Fence | v.Reap | v.Deregister | v.Campaign | v.Resign):
-        if code is not Code.OK or not isinstance(verb, v.Campaign) or result.term.beat == 1:
-            note("term" if isinstance(verb, v.Campaign | v.Resign) else "store", "%s: %s", verb, result)
+    elif isinstance(verb, v.Register | v.Fence | v.Reap | v.Deregister | v.Campaign | v.Resign) and not renewal:
+        note("term" if isinstance(verb, v.Campaign | v.Resign) else "store", "%s: %s", verb, result)
