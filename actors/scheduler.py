@@ -119,6 +119,8 @@ class SchedulerActor(NodeActor):
         self._early = 0
         self._unknown: set[Key] = set()
         self._unknown_at = 0
+        self._revoked: set[Key] = set()
+        """What was cancelled and is not here yet: it comes with the answer to the claim under way."""
 
     def receivers(self) -> dict[type[Message], Callable[[Any], None]]:
         return {
@@ -194,6 +196,7 @@ class SchedulerActor(NodeActor):
         pool.asking = False
         self._asked_at = None
         self._unknown = set()
+        self._revoked = set()
         foreign = [run for run in pool.unended() if run.owner != pool.owner]
         if foreign:
             log.warning("%d tasks that this node held as another incarnation are given up", len(foreign))
@@ -267,7 +270,11 @@ class SchedulerActor(NodeActor):
     def _hand_out(self, claimed: Claimed) -> int:
         runs = self._arrived(claimed)
         for run in runs:
-            self._pool.channels[run.kind].put(run)
+            if run.key in self._revoked:
+                self._pool.end(run, Dropped())
+            else:
+                self._pool.channels[run.kind].put(run)
+        self._revoked = set()
         for kind, channel in self._pool.channels.items():
             channel.call(1 if self._pool.brisk(kind) else sum(run.kind == kind for run in runs))
         return len(runs)
@@ -317,6 +324,8 @@ class SchedulerActor(NodeActor):
 
     def _revoke(self, revoke: Revoke) -> None:
         run = self._pool.run((revoke.task, revoke.fence))
+        if run is None and self._pool.asking:
+            self._revoked.add((revoke.task, revoke.fence))
         if run is None or run.ended:
             return
         run.revoked = True

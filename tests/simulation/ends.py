@@ -45,7 +45,8 @@ class Ends:
         world = self._world
         if world.plan.kind == "death" and any(other.up and other is not node for other in world.nodes):
             led = LEADER + SECOND if world.law.state.leading.owner == node.owner else 0
-            world.at(world.time + LEASE + AFTER_DEATH + led, self._taken_back, node.owner)
+            journeys = 4 * world.plan.latency  # a look, the fence, its answer, the reap
+            world.at(world.time + LEASE + AFTER_DEATH + led + journeys, self._taken_back, node.owner)
 
     def _taken_back(self, owner: str) -> None:
         held = [name for name, life in self._world.law.state.lives.items() if life.owner == owner]

@@ -25,6 +25,7 @@ from tests.simulation.story import tell
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
+
 class Law:
     """State: the record, and what clients were promised (that does not go back)."""
 

@@ -1,5 +1,6 @@
 """The laws of a single task's steps: who holds it and with which fence (F1, F2, F4), that it ends once (F3), not
-before its time (S3), and within its budgets (L2, P1). Each step is taken in the laws' own record too, and both have to agree.
+before its time (S3), and within its budgets (L2, P1). Each step is taken in the laws' own record too, and both have to
+agree.
 """
 
 from __future__ import annotations

@@ -241,9 +241,7 @@ def test_a_repeated_answer_brings_only_what_is_not_here(desk: Desk, scheduler: S
     assert [run.task.id for run in desk.pool.unstarted()] == ["b"]
 
 
-def test_what_the_store_could_not_answer_is_asked_again_under_its_number(
-    desk: Desk, scheduler: SchedulerActor
-) -> None:
+def test_what_the_store_could_not_answer_is_asked_again_under_its_number(desk: Desk, scheduler: SchedulerActor) -> None:
     scheduler.begin()
     first = asks(desk)
     scheduler.on_receive(WorkFound(request=first.request, claimed=None))
@@ -554,6 +552,25 @@ def test_what_nobody_here_knows_is_released_when_it_is_seen_twice_running(
     scheduler.on_receive(Written(results=(v.Answer(Code.OK),), ticket=write.ticket))
     scheduler.on_receive(held("passing"))
     assert desk.storage.mail == []
+
+
+def test_what_is_cancelled_before_it_arrives_does_not_begin(desk: Desk, scheduler: SchedulerActor) -> None:
+    """Orders come by another way than tasks, and may be quicker."""
+    scheduler.begin()
+    scheduler.on_receive(Revoke(task="a", fence=7))
+    answer(desk, scheduler, claimed("a"), claimed("b"))
+    assert [run.key for run in desk.pool.unended()] == [("b", 7)]
+    assert desk.pool.run(("a", 7)).ending == Dropped()  # type: ignore[union-attr]
+    assert [run.key for run in desk.pool.unstarted()] == [("b", 7)]
+
+
+def test_a_cancel_of_what_is_over_is_not_kept(desk: Desk, scheduler: SchedulerActor) -> None:
+    scheduler.begin()
+    answer(desk, scheduler)
+    scheduler.on_receive(Revoke(task="a", fence=7))
+    scheduler.on_receive(Wake())
+    answer(desk, scheduler, claimed("a"))
+    assert [run.key for run in desk.pool.unended()] == [("a", 7)]
 
 
 def test_another_claim_of_the_same_task_is_another_thing(desk: Desk, scheduler: SchedulerActor) -> None:
