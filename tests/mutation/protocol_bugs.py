@@ -10,7 +10,7 @@ from tests.mutation.copies import Bug, Edit
 
 
 class Case(NamedTuple):
-    """A bug, and in which runs it is looked for; `slow`: in more of them than every test run has time for."""
+    """A bug, and in which runs it is looked for (no kind: in all); `slow`: not in every run of the tests."""
 
     bug: Bug
     kind: str
@@ -113,6 +113,17 @@ PROMISES = (
             "L5",
         ),
         "calm",
+    ),
+    Case(
+        Bug(
+            "a cancel that comes before its task is forgotten",
+            SCHEDULER,
+            "if run.key in self._revoked:",
+            "if False:",
+            "L5",
+        ),
+        "",
+        "103442:103443",
     ),
     Case(
         Bug(

@@ -15,7 +15,7 @@ PLENTY = 1_000
 
 
 class Plan(NamedTuple):
-    """Spans are microseconds; `fates` are chances of one exchange with the store, `faults` are mean numbers of times."""
+    """Spans are microseconds; `fates` are chances of one exchange with the store, `faults` are mean numbers."""
 
     kind: str
     nodes: int
