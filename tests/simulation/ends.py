@@ -25,7 +25,7 @@ TOLD = 8 * SECOND
 """A handler whose task was cancelled is told within so long, where nothing is broken."""
 MOST_CLAIMS = 120
 """A node that finds nothing asks for work so often in a second at most."""
-LATE_TICK = 10 * SECOND
+LATE_TICK = 15 * SECOND
 """What a schedule has made is over so long after its due time, where nothing is broken."""
 
 
@@ -123,7 +123,8 @@ class Ends:
         now = EPOCH + world.time + world.server.clock.offset
         for name, life in world.law.state.lives.items():
             ticks = life.draft.schedule is not None  # there are always some
-            young = ticks and (life.born > world.time - LATE_TICK or life.due > now - LATE_TICK)
+            due = life.draft.run_at or 0
+            young = ticks and (life.born > world.time - LATE_TICK or due > now - LATE_TICK)
             if life.status not in TERMINAL and not young:
                 left.append(f"{name} is {life.status}")
         left += [f"{node.name} is out" for node in world.nodes if not (node.up and node.crew.board.registered)]
