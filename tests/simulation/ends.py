@@ -25,6 +25,8 @@ TOLD = 8 * SECOND
 """A handler whose task was cancelled is told within so long, where nothing is broken."""
 MOST_CLAIMS = 120
 """A node that finds nothing asks for work so often in a second at most."""
+UNDECIDED = 8 * SECOND
+"""A cursor is not further behind its leader's clock, where nothing is broken (schedules are due every 3 s at least)."""
 LATE_TICK = 15 * SECOND
 """What a schedule has made is over so long after its due time, where nothing is broken."""
 
@@ -131,7 +133,7 @@ class Ends:
         leading = world.law.state.leading
         for node in world.nodes:
             if node.owner == leading.owner:
-                behind = node.clock.now() - LATE_TICK
+                behind = node.clock.now() - UNDECIDED
                 plots = leading.plots.items()
                 left += [f"{name} is not decided" for name, plot in plots if plot.cursor < behind and not plot.paused]
         return left
