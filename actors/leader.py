@@ -195,7 +195,7 @@ class LeaderActor(NodeActor):
         if isinstance(result, StoreError):
             log.warning("%s was not done: %s", duty, result)
         elif isinstance(result, v.Elected):
-            self._coordinator.elected(result, self._clock.monotonic())
+            self._coordinator.elected(result, self._clock.monotonic(), self._clock.monotonic())
             self._keep_house(KeepHouse())
         elif isinstance(result, v.Moved):
             self._moved(duty, result)
