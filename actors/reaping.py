@@ -1,6 +1,7 @@
 """LeaderActor's hand for the dead: declares those dead whose lease is over, and takes back what they held.
 
-State: whom the store has judged, and which of them have been emptied. Nothing of it is lost with the actor: who is fenced stands in the store.
+State: whom the store has judged, and which of them have been emptied. Nothing of it is lost with the actor: who is
+fenced stands in the store.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from actors.leader import LeaderActor
-from actors.messages import KeepHouse, LookAtTerm, Registered, StepDown, SteppedDown, TermSeen, Write, Written
+from actors.messages import KeepHouse, LookAtTerm, Registered, StepDown, SteppedDown, TermOver, TermSeen, Write, Written
 from cluster.shared import ClusterCoordinator
 from storage import verbs as v
 from storage.memory import MemoryStore
@@ -148,6 +148,17 @@ def test_who_does_not_lead_fences_nobody(desk: Desk) -> None:
         leader.on_receive(KeepHouse())
         desk.clock.advance(SECOND)
     assert desk.storage.all(Write) == []
+
+
+def test_a_candidate_that_hears_of_a_free_term_takes_it_at_once(desk: Desk) -> None:
+    leader = desk.leader_actor()
+    leader.on_receive(TermOver())
+    assert desk.storage.mail == [], "it is not registered yet"
+    desk.board.registered = True
+    leader.on_receive(TermOver())
+    desk.storage.one(LookAtTerm)
+    leader.on_receive(TermSeen(term=v.Term(None, 4, 9)))
+    assert desk.storage.one(Write).verbs[0] == v.Campaign(OWNER, 4, 9)
 
 
 def test_it_resigns_in_order_and_comes_back_no_more(desk: Desk, leader: LeaderActor) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from actors.board import Snapshot
 from actors.hints import FEW, SPREAD, Hints
-from actors.messages import OrdersFiled, Wake, WorkHinted
+from actors.messages import OrdersFiled, TermOver, Wake, WorkHinted
 from tests.postoffice import Desk
 
 
@@ -19,6 +19,7 @@ def hints(desk: Desk, queues: tuple[str, ...] = ("default", "mail")) -> Hints:
         random=lambda: desk.chance,
         ticker=desk.ticker,
         scheduler=desk.scheduler,
+        leader=desk.leader,
         health=desk.health,
     )
 
@@ -58,6 +59,13 @@ def test_orders_are_fetched_by_whom_they_are_for() -> None:
     one("@me-1")
     one("@me-2")
     assert desk.health.mail == [OrdersFiled()] * 2
+
+
+def test_a_term_that_is_over_is_the_leaders_business() -> None:
+    desk = Desk()
+    hints(desk)("!")
+    assert desk.leader.mail == [TermOver()]
+    assert desk.scheduler.mail == desk.health.mail == []
 
 
 def test_after_a_gap_anything_may_have_been_missed() -> None:
