@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container
 
 from actors.board import Board
-from actors.messages import Address, OrdersFiled, Wake, WorkHinted
+from actors.messages import Address, OrdersFiled, TermOver, Wake, WorkHinted
 from actors.ticker import Ticker
 from cluster.incarnation import Incarnation
 
@@ -34,6 +34,7 @@ class Hints:
         random: Callable[[], float],
         ticker: Ticker,
         scheduler: Address,
+        leader: Address,
         health: Address,
     ) -> None:
         self._me = incarnation
@@ -43,13 +44,18 @@ class Hints:
         self._random = random
         self._ticker = ticker
         self._scheduler = scheduler
+        self._leader = leader
         self._health = health
 
     def __call__(self, hint: str) -> None:
-        """`queue/handler`: there is work; `queue/`: in any lane of it; `@owner`: orders; empty: anything was missed."""
+        """`queue/handler`: there is work; `queue/`: in any lane of it; `@owner`: orders; `!`: the leader
+        resigned; empty: anything was missed.
+        """
         if not hint:
             self._scheduler.tell(Wake())
             self._health.tell(OrdersFiled())
+        elif hint == "!":
+            self._leader.tell(TermOver())
         elif hint.startswith("@"):
             if hint[1:] == self._me.owner:
                 self._health.tell(OrdersFiled())

@@ -33,6 +33,7 @@ from actors.messages import (
     StepDown,
     SteppedDown,
     TasksSeen,
+    TermOver,
     TermSeen,
     Wake,
     Write,
@@ -133,6 +134,7 @@ class LeaderActor(NodeActor):
             KeepHouse: self._keep_house,
             Written: self._written,
             TermSeen: self._term_seen,
+            TermOver: self._term_over,
             MembersSeen: self._members_seen,
             SchedulesSeen: self._schedules_seen,
             SchedulesChanged: lambda _: self._firing.look(),
@@ -181,6 +183,10 @@ class LeaderActor(NodeActor):
     def _term_seen(self, seen: TermSeen) -> None:
         self._coordinator.looked(seen.term, self._clock.monotonic())
         self._keep_house(KeepHouse())
+
+    def _term_over(self, _: TermOver) -> None:
+        if self._may_lead() and not self._stepped_down:
+            self._storage.tell(LookAtTerm(reply_to=self._address))
 
     def _verb(self, duty: str, epoch: int) -> Verb:
         if duty == "promote":

@@ -249,6 +249,10 @@ class SchedulesChanged(Message, frozen=True, kw_only=True):
     """A hint: somebody put or dropped a schedule."""
 
 
+class TermOver(Message, frozen=True, kw_only=True):
+    """A hint: the leader resigned."""
+
+
 class StepDown(Message, frozen=True, kw_only=True):
     """Shutdown: resign. Answered with `SteppedDown`."""
 

@@ -210,6 +210,7 @@ class Node:
             random=random.random,
             ticker=self.ticker,
             scheduler=handle("scheduler"),
+            leader=handle("leader"),
             health=handle("health"),
         )
         self.gateway = NodeGateway(
@@ -252,7 +253,10 @@ class Node:
         except Unavailable as error:
             self.supervisor.ask_stop(f"the schedules that stand in code cannot be stored: {error}", failed=True)
         self._server.start()
-        asked = self._until(lambda: self.board.registered, self.config.lease_ttl + 2 * SECOND)
+        within = self.config.lease_ttl + 2 * SECOND
+        asked = self._until(lambda: self.board.registered, within)
+        while not (self._coordinator.alone or self.board.registered or asked):  # the store went away just now
+            asked = self._until(lambda: self.board.registered, within)
         if asked is not None:  # `run` is to hear of it
             self.supervisor.ask_stop(asked.message, failed=asked.failed, refused=asked.refused)
 
@@ -287,9 +291,12 @@ class Node:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda n, _: self.supervisor.ask_stop(signal.Signals(n).name))
         self.start()
-        log.info("ready on %s:%d", self.config.api_host, self.port, extra={"event": "ready", "port": self.port})
+        if self.board.registered:
+            log.info("ready on %s:%d", self.config.api_host, self.port, extra={"event": "ready", "port": self.port})
         asked = self.supervisor.tend()
-        if asked.failed:
+        if asked.refused:
+            log.info("not started: %s", asked.message)
+        elif asked.failed:
             log.error("the node ends: %s", asked.message, extra={"event": "failed"})
         else:
             log.info("stopping (%s)", asked.message, extra={"event": "stopping"})

@@ -1,6 +1,7 @@
 """LeaderActor's hand for the dead: declares those dead whose lease is over, and takes back what they held.
 
-State: which of them have been emptied. Nothing of it is lost with the actor: who is fenced stands in the store.
+State: whom the store has judged, and which of them have been emptied. Nothing of it is lost with the actor: who is
+fenced stands in the store.
 """
 
 from __future__ import annotations
@@ -43,15 +44,22 @@ class Reaping:
         self._coordinator = coordinator
         self._scheduler = scheduler
         self._ask = ask
+        self._asked: dict[str, int] = {}
+        self._judged: dict[str, int] = {}
         self._emptied: set[str] = set()
 
     def fence(self, epoch: int, now: int) -> None:
         """Declare dead who has stood still for a lease. The store looks at the count again."""
-        for owner, beat in self._coordinator.lost(now).items():
-            self._ask(FENCE + owner, v.Fence(leader=self._me.owner, epoch=epoch, owner=owner, beat=beat), now)
+        lost = self._coordinator.lost(now)
+        self._judged = {owner: beat for owner, beat in self._judged.items() if lost.get(owner) == beat}
+        for owner, beat in lost.items():
+            if owner not in self._judged:
+                self._asked[owner] = beat
+                self._ask(FENCE + owner, v.Fence(leader=self._me.owner, epoch=epoch, owner=owner, beat=beat), now)
 
     def fenced(self, owner: str, code: Code, epoch: int | None, now: int) -> None:
-        """The store's answer: who has beaten since (`STALE`) is alive."""
+        """The store's answer, which the next beat will show: who has beaten since (`STALE`) is alive."""
+        self._judged[owner] = self._asked.pop(owner, -1)
         if code is Code.OK:
             log.warning("the node %s has not beaten for a lease and is declared dead", owner, extra={"event": "fenced"})
             if epoch is not None:

@@ -126,8 +126,8 @@ class SharedStore(Store, Protocol):
 
     def subscribe(self, on_hint: Callable[[str], None]) -> Subscription:
         """Call `on_hint`, from a thread of the store's, with `<queue>/<handler>` when a lane that had no work has some
-        (`<queue>/` when any may have), with `@<owner>` when there are orders for an incarnation, and with an empty
-        text after anything may have been missed. Hints may be lost.
+        (`<queue>/` when any may have), with `@<owner>` when there are orders for an incarnation, with `!` when the
+        leader resigned, and with an empty text after anything may have been missed. Hints may be lost.
         """
 
     def view(self) -> RedisView | None:

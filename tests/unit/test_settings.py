@@ -293,6 +293,20 @@ REDIS: dict[str, tuple[str, Any]] = {
 }
 
 
+@pytest.mark.parametrize(
+    ("file", "storage"),
+    [
+        ({}, "sqlite"),
+        ({"clusterEnabled": False}, "sqlite"),
+        ({"clusterEnabled": True}, "redis"),
+        ({"clusterEnabled": True, "storage": "other"}, "other"),
+    ],
+)
+def test_where_tasks_are_kept_follows_from_the_cluster_where_nobody_says(file: dict[str, Any], storage: str) -> None:
+    config = config_of(file=file)
+    assert (config.storage, config.cluster_enabled) == (storage, file.get("clusterEnabled", False))
+
+
 @pytest.mark.parametrize("key", REDIS)
 def test_what_redis_needs_is_read(key: str) -> None:
     field, value = REDIS[key]
