@@ -1,9 +1,9 @@
 """The `taskqueue` command. A door: it opens the room that a subcommand needs, and no other.
 
-`taskqueue` and `taskqueue node` start a node here, `taskqueue backup` copies its database; the other commands speak to a
-node over REST and stand in modules of their own, which `group.py` lists and loads when they are called. Of other rooms
-only `actors.node`, `storage.sqlite_backup` and what `doctor` checks with are opened, each inside the function that needs
-it.
+`taskqueue` and `taskqueue node` start a node here, `taskqueue backup` copies its database; the other commands speak to
+a node over REST and stand in modules of their own, which `group.py` lists and loads when they are called. Of other
+rooms only `actors.node`, `storage.sqlite_backup` and what `doctor` checks with are opened, each inside the function
+that needs it.
 """
 
 from __future__ import annotations
