@@ -10,14 +10,15 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from storage import redis_claims
 from storage import verbs as v
 from storage.connection import Dialer, waits
 from storage.redis_answers import results as answered
-from storage.redis_calls import Call, plan
+from storage.redis_calls import PER_CALL, Call, plan
 from storage.redis_checks import Facts, NotMaster
 from storage.redis_clean import clean
 from storage.redis_link import TROUBLE, Commands, Pool, Writer
@@ -130,6 +131,33 @@ class RedisStore(Reads):
             [result] = self._execute(self._beats, [verb])
         assert isinstance(result, v.Beaten | StoreError)
         return result
+
+    def pour(self, submits: Iterable[v.Submit]) -> list[Result | StoreError]:
+        """`execute` for submits that take their time to be made: Redis stores some while the next are made. They are
+        stored in their order.
+        """
+        results: dict[int, Any] = {}
+        count = 0
+
+        def calls() -> Iterator[Call]:
+            nonlocal count
+            source = iter(submits)
+            while some := list(islice(source, PER_CALL)):
+                refused: dict[int, StoreError] = {}
+                for call in plan(some, refused):
+                    call.places = [count + place for place in call.places]
+                    yield call
+                results.update({count + place: error for place, error in refused.items()})
+                count += len(some)
+
+        def done(call: Call, reply: Any) -> None:
+            if isinstance(reply, StoreError):
+                results.update(dict.fromkeys(call.places, reply))
+            else:
+                results.update(answered(call, reply))
+
+        self._writer.pour(calls(), done)
+        return [results[place] for place in range(count)]
 
     def _execute(self, writer: Writer, verbs: Sequence[Verb]) -> list[Result | StoreError]:
         results: dict[int, Any] = {}
