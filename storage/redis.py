@@ -22,6 +22,7 @@ from storage.redis_calls import PER_CALL, Call, plan
 from storage.redis_checks import Facts, NotMaster
 from storage.redis_clean import clean
 from storage.redis_link import TROUBLE, Commands, Pool, Writer
+from storage.redis_pour import PouringWriter
 from storage.redis_reads import Reads
 from storage.redis_wake import Subscription
 from storage.store import Result, Verb
@@ -68,7 +69,7 @@ class RedisStore(Reads):
         self._config = config
         self._dialer = dialer
         self._commands = commands
-        self._writer = Writer(dialer, config, commands, "writes")
+        self._writer = PouringWriter(dialer, config, commands, "writes")
         self._beats = Writer(dialer, config, commands, "beats")
         self._beating = threading.Lock()
         self._subscriptions: list[Subscription] = []
