@@ -39,5 +39,5 @@ def undrain(call: Call) -> Answer:
 
 def _drain(call: Call, *, on: bool) -> Answer:
     """The node hears of it with its next heartbeat, hence 202."""
-    call.gateway.drain(call.path["id"], on)
+    call.gateway.drain(call.path["id"], on, by=call.by)
     return Answer(Draining(id=call.path["id"], draining=on), status=202)

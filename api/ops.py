@@ -1,10 +1,8 @@
-"""For those who run it: probes, metrics, and an index of what is here."""
+"""For those who run it: probes, metrics, the description of this API."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from api.calls import Answer, Call, Route
+from api.calls import Answer, Call
 from api.schemas import Shape
 from taskqueue.core.views import Health
 
@@ -16,17 +14,6 @@ class HealthShape(Shape):
 
     ok: bool
     problems: tuple[str, ...]
-
-
-class RouteShape(Shape):
-    method: str
-    path: str
-
-
-class Index(Shape):
-    name: str
-    version: str
-    routes: list[RouteShape]
 
 
 def alive(call: Call) -> Answer:
@@ -48,7 +35,6 @@ def metrics(call: Call) -> Answer:
     return Answer(text=call.gateway.metrics(), media_type=PROMETHEUS)
 
 
-def index(call: Call, routes: Sequence[Route]) -> Answer:
-    """What this is, and every route."""
-    shown = [RouteShape(method=route.method, path=route.template) for route in routes]
-    return Answer(Index(name="taskqueue", version=call.settings.version, routes=shown))
+def openapi(call: Call) -> Answer:
+    """This description: OpenAPI 3.1."""
+    return Answer(text=call.site.description())

@@ -29,19 +29,19 @@ def list_queues(call: Call) -> Answer:
 
 def pause(call: Call) -> Answer:
     """No node claims from it any more."""
-    call.gateway.pause(call.path["name"])
+    call.gateway.pause(call.path["name"], by=call.by)
     return Answer(Paused(name=call.path["name"], paused=True))
 
 
 def resume(call: Call) -> Answer:
     """Claims go on."""
-    call.gateway.resume(call.path["name"])
+    call.gateway.resume(call.path["name"], by=call.by)
     return Answer(Paused(name=call.path["name"], paused=False))
 
 
 def purge(call: Call) -> Answer:
     """Cancel all that waits in it."""
-    return Answer(Count(count=call.gateway.purge(call.path["name"])))
+    return Answer(Count(count=call.gateway.purge(call.path["name"], by=call.by)))
 
 
 def list_handlers(call: Call) -> Answer:

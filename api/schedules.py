@@ -59,7 +59,7 @@ def show(call: Call) -> Answer:
 def create(call: Call) -> Answer:
     """A new one; 409 where its id exists."""
     schedule_id, spec, paused = _read(call)
-    view = call.gateway.schedules.create(schedule_id, spec, paused)
+    view = call.gateway.schedules.create(schedule_id, spec, paused, by=call.by)
     return Answer(_shape(view), 201, {"Location": f"/api/schedules/{view.id}"})
 
 
@@ -69,29 +69,29 @@ def put(call: Call) -> Answer:
     given, spec, paused = _read(call)
     if given not in (None, schedule_id):
         raise InvalidInput([("$.id", f"expected {schedule_id}, as in the path, or nothing")])
-    view, new = call.gateway.schedules.put(schedule_id, spec, paused)
+    view, new = call.gateway.schedules.put(schedule_id, spec, paused, by=call.by)
     return Answer(_shape(view), 201 if new else 200)
 
 
 def delete(call: Call) -> Answer:
     """No due time of it counts any more; its tasks stay."""
-    call.gateway.schedules.delete(call.path["id"])
+    call.gateway.schedules.delete(call.path["id"], by=call.by)
     return Answer(status=204)
 
 
 def pause(call: Call) -> Answer:
     """What is due from now on is skipped."""
-    return Answer(_shape(call.gateway.schedules.pause(call.path["id"])))
+    return Answer(_shape(call.gateway.schedules.pause(call.path["id"], by=call.by)))
 
 
 def resume(call: Call) -> Answer:
     """What is due from now on fires."""
-    return Answer(_shape(call.gateway.schedules.resume(call.path["id"])))
+    return Answer(_shape(call.gateway.schedules.resume(call.path["id"], by=call.by)))
 
 
 def trigger(call: Call) -> Answer:
     """Its task, now, beside its due times."""
-    return Answer(task_shape(call.gateway.schedules.trigger(call.path["id"])))
+    return Answer(task_shape(call.gateway.schedules.trigger(call.path["id"], by=call.by)))
 
 
 def preview(call: Call) -> Answer:
