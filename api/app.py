@@ -1,5 +1,5 @@
-"""The WSGI application: the one table of routes with the role that each needs, who is let in (Host, token), what stands
-in every answer's header, and the count of answers."""
+"""The WSGI application: who is let in (Host, token), what stands in every answer's header, and the count of answers.
+What it serves stands in the table of `routes`."""
 
 from __future__ import annotations
 
@@ -13,61 +13,16 @@ from typing import Any
 
 import falcon
 
-from api import audit, auth, cluster, errors, ops, pages, queues, schedules, stats, submits, tasks
+from api import errors, pages
 from api.auth import Doorkeeper
 from api.calls import Route, Site
 from api.gateway import Gateway
 from api.headers import COMMON, DEFAULTS
+from api.openapi import describe
+from api.routes import ROUTES
 from api.settings import EVERY_HOST, Settings, bare
 from taskqueue.core import names
-from taskqueue.core.access import Role
 from taskqueue.core.clock import Clock, SystemClock
-
-VIEWER, SUBMITTER, OPERATOR, ADMIN = Role
-OPEN = None
-
-ROUTES = (
-    Route("POST", "/api/tasks", SUBMITTER, submits.submit, body=True),
-    Route("GET", "/api/tasks", VIEWER, tasks.list_tasks, query=tasks.LIST_QUERY),
-    Route("POST", "/api/tasks/batch", SUBMITTER, submits.submit_batch, query=submits.BATCH_QUERY, body=True),
-    Route("POST", "/api/tasks/bulk", OPERATOR, tasks.bulk, body=True),
-    Route("GET", "/api/tasks/{id:task_id}", VIEWER, tasks.show, query=tasks.SHOW_QUERY),
-    Route("PATCH", "/api/tasks/{id:task_id}", OPERATOR, tasks.update, body=True),
-    Route("DELETE", "/api/tasks/{id:task_id}", OPERATOR, tasks.delete),
-    Route("POST", "/api/tasks/{id:task_id}/cancel", OPERATOR, tasks.cancel),
-    Route("POST", "/api/tasks/{id:task_id}/retry", OPERATOR, tasks.retry),
-    Route("POST", "/api/tasks/{id:task_id}/replay", OPERATOR, tasks.replay),
-    Route("GET", "/api/dead-letters", VIEWER, tasks.dead_letters, query=tasks.DEAD_QUERY),
-    Route("GET", "/api/schedules", VIEWER, schedules.list_schedules),
-    Route("POST", "/api/schedules", OPERATOR, schedules.create, body=True),
-    Route("GET", "/api/schedules/{id:name}", VIEWER, schedules.show),
-    Route("PUT", "/api/schedules/{id:name}", OPERATOR, schedules.put, body=True),
-    Route("DELETE", "/api/schedules/{id:name}", OPERATOR, schedules.delete),
-    Route("POST", "/api/schedules/{id:name}/pause", OPERATOR, schedules.pause),
-    Route("POST", "/api/schedules/{id:name}/resume", OPERATOR, schedules.resume),
-    Route("POST", "/api/schedules/{id:name}/trigger", OPERATOR, schedules.trigger),
-    Route("GET", "/api/schedules/{id:name}/preview", VIEWER, schedules.preview, query=schedules.PREVIEW_QUERY),
-    Route("GET", "/api/queues", VIEWER, queues.list_queues),
-    Route("POST", "/api/queues/{name:name}/pause", OPERATOR, queues.pause),
-    Route("POST", "/api/queues/{name:name}/resume", OPERATOR, queues.resume),
-    Route("POST", "/api/queues/{name:name}/purge", ADMIN, queues.purge),
-    Route("GET", "/api/handlers", VIEWER, queues.list_handlers),
-    Route("GET", "/api/cluster/status", VIEWER, cluster.status),
-    Route("GET", "/api/cluster/nodes", VIEWER, cluster.nodes),
-    Route("POST", "/api/cluster/nodes/{id:name}/drain", ADMIN, cluster.drain),
-    Route("POST", "/api/cluster/nodes/{id:name}/undrain", ADMIN, cluster.undrain),
-    Route("GET", "/api/stats", VIEWER, stats.show, query=stats.STATS_QUERY),
-    Route("GET", "/api/audit", ADMIN, audit.show, query=audit.AUDIT_QUERY),
-    Route("GET", "/api/whoami", VIEWER, auth.whoami),
-    Route("GET", "/metrics", VIEWER, ops.metrics),
-    Route("GET", "/healthz", OPEN, ops.alive),
-    Route("GET", "/readyz", OPEN, ops.ready),
-    Route("GET", "/", OPEN, pages.dashboard),
-    Route("GET", "/dashboard/{file:path}", OPEN, pages.dashboard_file),
-    Route("GET", "/openapi.json", VIEWER, ops.openapi),
-    Route("GET", "/docs", OPEN, pages.docs),
-    Route("GET", "/docs/{file:path}", OPEN, pages.docs_file),
-)
 
 OTHER = "other"
 """Where an answer is counted that belongs to no route."""
@@ -86,7 +41,7 @@ def create_app(gateway: Gateway, settings: Settings, clock: Clock | None = None)
         settings=settings,
         clock=clock or SystemClock(),
         files=pages.files(),
-        description=cache(lambda: b"{}"),
+        description=cache(lambda: describe(ROUTES, settings.version)),
     )
     by_path: dict[str, list[Route]] = defaultdict(list)
     for route in ROUTES:

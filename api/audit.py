@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from api.calls import Answer, Call, integer, read_cursor
 from api.schemas import Shape
+from api.words import Time
 from taskqueue.core.fields import Readers
 from taskqueue.core.times import format_time
 from taskqueue.core.views import NoteView
@@ -19,7 +20,7 @@ class EntryShape(Shape):
     at once, the filter as JSON. `count`: how many tasks, schedules, queues or nodes it changed.
     """
 
-    at: str
+    at: Time
     token: str | None
     action: str
     target: str

@@ -19,7 +19,7 @@ from taskqueue.core.errors import InvalidInput, TooLarge
 from taskqueue.core.fields import Readers, read_object
 from taskqueue.core.strictjson import decode
 
-_METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 _CONVERTER = re.compile(r":\w+(?=})")
 
 
@@ -119,17 +119,30 @@ class Answer(Struct, frozen=True):
     media_type: str = falcon.MEDIA_JSON
 
 
+class Text(Struct, frozen=True):
+    """The description of an answer that is no JSON."""
+
+    media_type: str
+    says: str
+
+
 class Route(Struct, frozen=True):
-    """A row of the table: what `answer` does when `method` comes to `path`, with at least `role` (None: anybody);
-    `query` are the parameters it takes.
+    """A row of the table: what `answer` does when `method` comes to `path`, with at least `role` (None: anybody).
+
+    `query` are the parameters it takes, `headers` those that mean something to it, `body` is the type of what it takes
+    as JSON (None: nothing). `answers` are the types of what it answers by status (None: no body); `problems` are the
+    refusals that are its own, beside those that every such route has. The docstring of `answer` says what it does.
     """
 
     method: str
     path: str
     role: Role | None
     answer: Callable[[Call], Answer]
+    answers: Mapping[int, Any]
     query: Readers = {}
-    body: bool = False
+    headers: tuple[str, ...] = ()
+    body: Any = None
+    problems: tuple[int, ...] = ()
 
     @property
     def template(self) -> str:
@@ -150,7 +163,7 @@ class Route(Struct, frozen=True):
                 path=path,
                 query=read_object(req.params, self.query, "?"),
             )
-            if not self.body and self.method in _METHODS_WITH_BODY and req.content_length and call.json() != {}:
+            if self.body is None and self.method in METHODS_WITH_BODY and req.content_length and call.json() != {}:
                 raise InvalidInput([("$", "expected no body, or {}")])
             answer = self.answer(call)
             resp.status = answer.status

@@ -7,6 +7,8 @@ from api.schemas import NodeShape, Shape, node_shape, status_shape
 
 
 class NodeList(Shape):
+    """Every node."""
+
     nodes: list[NodeShape]
 
 

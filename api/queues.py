@@ -7,10 +7,14 @@ from api.schemas import Count, HandlerShape, QueueShape, Shape, handler_shape, q
 
 
 class QueueList(Shape):
+    """Every queue, by name."""
+
     queues: list[QueueShape]
 
 
 class HandlerList(Shape):
+    """What live nodes serve, by name."""
+
     handlers: list[HandlerShape]
 
 

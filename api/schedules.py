@@ -7,9 +7,10 @@ from msgspec import Raw
 from api.calls import Answer, Call, integer
 from api.schemas import Shape, task_shape
 from api.settings import ENVELOPE
+from api.words import Name, Shown, Time
 from taskqueue.core.errors import InvalidInput
 from taskqueue.core.fields import Readers
-from taskqueue.core.schedule import ScheduleView, Spec, parse_schedule
+from taskqueue.core.schedule import Misfire, Overlap, Owner, ScheduleView, Spec, parse_schedule
 from taskqueue.core.times import format_span, format_time
 
 PREVIEWED = 5
@@ -19,31 +20,37 @@ PREVIEW_QUERY: Readers = {"count": ("count", integer(1, MOST_PREVIEWED))}
 
 
 class ScheduleShape(Shape):
-    """A schedule. `orphaned`: it stood in code, and no live node declares it any more."""
+    """A schedule. `orphaned`: it stood in code, and no live node declares it any more. `skipped`: due times that made
+    no task, by reason.
+    """
 
-    id: str
-    handler: str
+    id: Name
+    handler: Name
     payload: Raw
     parameters: Raw
     cron: str | None
-    every: str | None
+    every: Shown | None
     timezone: str
-    misfire: str
-    overlap: str
+    misfire: Misfire
+    overlap: Overlap
     paused: bool
     orphaned: bool
-    owner: str
-    next_run_at: str | None
-    last_run_at: str | None
+    owner: Owner
+    next_run_at: Time | None
+    last_run_at: Time | None
     skipped: dict[str, int]
 
 
 class ScheduleList(Shape):
+    """Every schedule, by id."""
+
     schedules: list[ScheduleShape]
 
 
 class Preview(Shape):
-    times: list[str]
+    """The next due times."""
+
+    times: list[Time]
 
 
 def list_schedules(call: Call) -> Answer:

@@ -42,9 +42,7 @@ def test_a_task_is_steered(boss):
     boss.post(f"/api/tasks/{name}/replay")
     boss.post(f"/api/tasks/{name}/cancel")
     boss.send("DELETE", f"/api/tasks/{name}")
-    assert entries(boss) == [
-        ("boss", action, name, 1) for action in ("delete", "cancel", "replay", "cancel", "update")
-    ]
+    assert entries(boss) == [("boss", action, name, 1) for action in ("delete", "cancel", "replay", "cancel", "update")]
 
 
 def test_what_is_refused_is_not_noted(boss):
