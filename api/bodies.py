@@ -94,19 +94,24 @@ class Bulk(Body):
     dry_run: Annotated[bool, Meta(description="Count only, do nothing.")] | UnsetType = UNSET
 
 
-class NewSchedule(Body):
-    """When tasks are made, and which. Give either `cron` or `every`."""
+class ScheduleChange(Body):
+    """When tasks are made, and which; what is left out has its default. Give either `cron` or `every`."""
 
     payload: Annotated[Any, Meta(description="Any JSON value: what the handler gets each time.")]
     handler: Annotated[Name, Meta(description="Who processes it; else echo.")] | UnsetType = UNSET
     parameters: ScheduleParameters | UnsetType = UNSET
-    id: Annotated[Name, Meta(description="Its id; else one is made.")] | UnsetType = UNSET
     cron: Cron | UnsetType = UNSET
     every: Every | UnsetType = UNSET
     timezone: Zone | UnsetType = UNSET
     misfire: Annotated[Misfire, Meta(description="What becomes of times that were missed.")] | UnsetType = UNSET
     overlap: Annotated[Overlap, Meta(description="What if the task before is not finished.")] | UnsetType = UNSET
     paused: bool | UnsetType = UNSET
+
+
+class NewSchedule(ScheduleChange):
+    """When tasks are made, and which. Give either `cron` or `every`."""
+
+    id: Annotated[Name, Meta(description="Its id; else one is made.")] | UnsetType = UNSET
 
 
 EITHER = {"oneOf": [{"required": ["cron"]}, {"required": ["every"]}]}
@@ -138,4 +143,7 @@ SCHEDULE = Annotated[
         extra_json_schema=EITHER,
         examples=[{"id": "nightly", "payload": {}, "cron": "0 3 * * *", "timezone": "Europe/Berlin"}],
     ),
+]
+CHANGED = Annotated[
+    ScheduleChange, Meta(extra_json_schema=EITHER, examples=[{"payload": {}, "every": "30s", "overlap": "skip"}])
 ]

@@ -42,6 +42,7 @@ REFUSALS = {
     401: "No token, or one that nobody has.",
     403: "The token's role is too small.",
     404: "There is no such thing.",
+    405: "`batch` and `bulk` are no ids: that path does not take this method.",
     409: "The present state does not allow it, or the id exists with another content.",
     413: "The body, or a payload in it, is over its limit.",
     415: "The body does not say that it is application/json in UTF-8.",
@@ -56,6 +57,7 @@ REFUSALS = {
 RETRY_AFTER = {"Retry-After": {"description": "Seconds.", "schema": {"type": "string", "pattern": "^[0-9]+$"}}}
 REFUSAL_HEADERS = {
     401: {"WWW-Authenticate": {"description": "Bearer.", "required": True, "schema": {"type": "string"}}},
+    405: {"Allow": {"description": "Which it takes.", "required": True, "schema": {"type": "string"}}},
     429: RETRY_AFTER,
     503: RETRY_AFTER,
 }

@@ -7,7 +7,7 @@ from typing import Any
 from api import audit, auth, cluster, ops, pages, queues, schedules, stats, submits, tasks
 from api.audit import EntryList
 from api.auth import WhoAmI
-from api.bodies import BATCH, BULK, SCHEDULE, SUBMIT, UPDATE
+from api.bodies import BATCH, BULK, CHANGED, SCHEDULE, SUBMIT, UPDATE
 from api.calls import Route, Text
 from api.cluster import Draining, NodeList
 from api.ops import PROMETHEUS, HealthShape
@@ -49,12 +49,24 @@ ROUTES = (
     ),
     Route("POST", "/api/tasks/bulk", OPERATOR, tasks.bulk, {200: Count}, body=BULK),
     Route(
-        "GET", "/api/tasks/{id:task_id}", VIEWER, tasks.show, {200: TaskShape}, query=tasks.SHOW_QUERY, problems=(404,)
+        "GET",
+        "/api/tasks/{id:task_id}",
+        VIEWER,
+        tasks.show,
+        {200: TaskShape},
+        query=tasks.SHOW_QUERY,
+        problems=(404, 405),
     ),
     Route(
-        "PATCH", "/api/tasks/{id:task_id}", OPERATOR, tasks.update, {200: TaskShape}, body=UPDATE, problems=(404, 409)
+        "PATCH",
+        "/api/tasks/{id:task_id}",
+        OPERATOR,
+        tasks.update,
+        {200: TaskShape},
+        body=UPDATE,
+        problems=(404, 405, 409),
     ),
-    Route("DELETE", "/api/tasks/{id:task_id}", OPERATOR, tasks.delete, {204: None}, problems=(404, 409)),
+    Route("DELETE", "/api/tasks/{id:task_id}", OPERATOR, tasks.delete, {204: None}, problems=(404, 405, 409)),
     Route("POST", "/api/tasks/{id:task_id}/cancel", OPERATOR, tasks.cancel, {200: TaskShape}, problems=(404, 409)),
     Route("POST", "/api/tasks/{id:task_id}/retry", OPERATOR, tasks.retry, {200: TaskShape}, problems=(404, 409)),
     Route("POST", "/api/tasks/{id:task_id}/replay", OPERATOR, tasks.replay, {200: TaskShape}, problems=(404, 409)),
@@ -70,7 +82,7 @@ ROUTES = (
         OPERATOR,
         schedules.put,
         {201: ScheduleShape, 200: ScheduleShape},
-        body=SCHEDULE,
+        body=CHANGED,
         problems=(404, 409, 413),
     ),
     Route("DELETE", "/api/schedules/{id:name}", OPERATOR, schedules.delete, {204: None}, problems=(404, 409)),

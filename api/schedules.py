@@ -77,7 +77,7 @@ def put(call: Call) -> Answer:
     if given not in (None, schedule_id):
         raise InvalidInput([("$.id", f"expected {schedule_id}, as in the path, or nothing")])
     view, new = call.gateway.schedules.put(schedule_id, spec, paused, by=call.by)
-    return Answer(_shape(view), 201 if new else 200)
+    return Answer(_shape(view), 201, {"Location": f"/api/schedules/{view.id}"}) if new else Answer(_shape(view))
 
 
 def delete(call: Call) -> Answer:
