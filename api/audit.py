@@ -35,7 +35,7 @@ class EntryList(Shape):
 
 
 def show(call: Call) -> Answer:
-    """Who changed what, newest first."""
+    """Who changed what over the API, newest first. Submits are not among it."""
     page = call.gateway.notes(call.query.get("limit", SHOWN), call.query.get("cursor"))
     return Answer(EntryList(entries=[_shape(note) for note in page.notes], next_cursor=page.cursor))
 

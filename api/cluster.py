@@ -30,12 +30,12 @@ def nodes(call: Call) -> Answer:
 
 
 def drain(call: Call) -> Answer:
-    """Stop claiming, finish, then idle."""
+    """Drain a node: it claims no more, finishes what it runs, then idles. It hears of it with its next heartbeat."""
     return _drain(call, on=True)
 
 
 def undrain(call: Call) -> Answer:
-    """Claim again."""
+    """Take a drained node back: it claims again."""
     return _drain(call, on=False)
 
 

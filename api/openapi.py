@@ -226,4 +226,4 @@ def _refusal(status: int, schemas: _Schemas) -> dict[str, Any]:
 def _meaning(schema: dict[str, Any], schemas: _Schemas) -> str:
     """What the type that a schema speaks of says of itself."""
     named = schemas.components.get(schema.get("$ref", "").rpartition("/")[2], {})
-    return str(named.get("description", "JSON."))
+    return str(named.get("description", "A JSON value."))

@@ -17,12 +17,12 @@ class HealthShape(Shape):
 
 
 def alive(call: Call) -> Answer:
-    """Is the process worth keeping?"""
+    """Is the process worth keeping? 503 where an actor is down."""
     return _health(call.gateway.alive())
 
 
 def ready(call: Call) -> Answer:
-    """Does the node take work now?"""
+    """Does the node take work now? 503 says why not."""
     return _health(call.gateway.ready())
 
 
@@ -31,7 +31,7 @@ def _health(health: Health) -> Answer:
 
 
 def metrics(call: Call) -> Answer:
-    """For Prometheus."""
+    """This node's metrics, for Prometheus."""
     return Answer(text=call.gateway.metrics(), media_type=PROMETHEUS)
 
 

@@ -64,14 +64,14 @@ def show(call: Call) -> Answer:
 
 
 def create(call: Call) -> Answer:
-    """A new one; 409 where its id exists."""
+    """Make a schedule; 409 where its id exists."""
     schedule_id, spec, paused = _read(call)
     view = call.gateway.schedules.create(schedule_id, spec, paused, by=call.by)
     return Answer(_shape(view), 201, {"Location": f"/api/schedules/{view.id}"})
 
 
 def put(call: Call) -> Answer:
-    """Create it under this id, or replace it whole: what is left out has its default."""
+    """Make the schedule of this id, or replace it whole: what is left out has its default."""
     schedule_id = call.path["id"]
     given, spec, paused = _read(call)
     if given not in (None, schedule_id):
@@ -81,28 +81,28 @@ def put(call: Call) -> Answer:
 
 
 def delete(call: Call) -> Answer:
-    """No due time of it counts any more; its tasks stay."""
+    """Delete a schedule; the tasks that it made stay."""
     call.gateway.schedules.delete(call.path["id"], by=call.by)
     return Answer(status=204)
 
 
 def pause(call: Call) -> Answer:
-    """What is due from now on is skipped."""
+    """Pause a schedule: what is due from now on is skipped."""
     return Answer(_shape(call.gateway.schedules.pause(call.path["id"], by=call.by)))
 
 
 def resume(call: Call) -> Answer:
-    """What is due from now on fires."""
+    """Resume a schedule: what is due from now on makes tasks."""
     return Answer(_shape(call.gateway.schedules.resume(call.path["id"], by=call.by)))
 
 
 def trigger(call: Call) -> Answer:
-    """Its task, now, beside its due times."""
+    """Make its task now, beside its due times; also while it is paused."""
     return Answer(task_shape(call.gateway.schedules.trigger(call.path["id"], by=call.by)))
 
 
 def preview(call: Call) -> Answer:
-    """Its next due times."""
+    """The next due times of a schedule."""
     times = call.gateway.schedules.preview(call.path["id"], call.query.get("count", PREVIEWED))
     return Answer(Preview(times=[format_time(moment) for moment in times]))
 

@@ -63,7 +63,7 @@ class StatsShape(Shape):
 
 
 def show(call: Call) -> Answer:
-    """Rates and percentiles of the last minutes, and a point a minute."""
+    """Rates and percentiles of the last five minutes, and a point for each of the last `minutes`."""
     return Answer(_shape(call.gateway.stats(call.query.get("minutes", SHOWN))))
 
 

@@ -113,7 +113,7 @@ def _page(query: Mapping[str, Any]) -> tuple[Filter, int, str | None]:
 
 
 def show(call: Call) -> Answer:
-    """One task; with `wait`, once it is terminal or the time is up."""
+    """One task, whole; with `wait`, once it is finished or the time is up."""
     wait = call.query.get("wait", 0)
     name = call.path["id"]
     return Answer(task_shape(call.gateway.wait(name, wait / SECOND) if wait else call.gateway.get(name)))
@@ -123,7 +123,7 @@ def show(call: Call) -> Answer:
 
 
 def update(call: Call) -> Answer:
-    """Change a waiting task."""
+    """Change priority, times or tags of a task that waits."""
     changes = read_object(call.json(), _CHANGES)
     if not changes:
         raise InvalidInput([("$", f"expected at least one of {', '.join(_CHANGES)}")])
@@ -137,17 +137,17 @@ def delete(call: Call) -> Answer:
 
 
 def cancel(call: Call) -> Answer:
-    """Nobody wants it any more."""
+    """Cancel a task that is not finished. A running handler is told, and its result is refused."""
     return _act(call, Action.CANCEL)
 
 
 def retry(call: Call) -> Answer:
-    """Now, not after its backoff."""
+    """Run a failed task now, not after its backoff."""
     return _act(call, Action.RETRY)
 
 
 def replay(call: Call) -> Answer:
-    """Once more, with all budgets."""
+    """Start a dead-lettered or cancelled task anew, with all its tries; its history is kept."""
     return _act(call, Action.REPLAY)
 
 
@@ -157,7 +157,7 @@ def _act(call: Call, action: Action) -> Answer:
 
 
 def bulk(call: Call) -> Answer:
-    """The same for all that match; `before` defaults to now, so that what comes in meanwhile is left alone."""
+    """Cancel, retry, replay or delete all tasks that match; what comes in meanwhile is left alone."""
     asked = read_object(call.json(), _BULK, required=("action", "filter"))
     wanted = {"before": call.clock.now(), **asked["filter"]}
     ids = wanted.pop("ids", None)

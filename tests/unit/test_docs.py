@@ -14,8 +14,9 @@ from typing import get_overloads
 import pytest
 
 from actors.metrics import Metrics
-from api.app import ROUTES
+from api.describe import page
 from api.listener import Limits
+from api.routes import ROUTES
 from storage import verbs as v
 from taskqueue.core.config import Config
 from taskqueue.core.options import OPTIONS, show
@@ -78,6 +79,11 @@ def test_every_text_to_watch_the_log_for_is_in_the_code() -> None:
     assert len(texts) >= 5
     for part in (part.strip() for text in texts for part in re.split("…|: ", text)):
         assert part in code, part
+
+
+def test_the_reference_of_the_api_is_what_its_maker_makes_of_the_code() -> None:
+    old = (DOCS / "api.md").read_text()
+    assert old == page(old), "run: python -m api.describe"
 
 
 def test_every_route_is_documented() -> None:
