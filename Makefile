@@ -38,7 +38,7 @@ THROWING = tests/unit/test_runners.py
 COVERED = $(filter-out $(THROWING),$(wildcard tests/unit/test_*.py)) $(filter-out %.py %__pycache__,$(wildcard tests/unit/*)) \
   tests/contract tests/property tests/api tests/mutation \
   $(wildcard tests/integration/test_sqlite_*.py tests/integration/test_redis_*.py)
-RUNNING = tests/deploy tests/faults $(THROWING) $(filter-out $(COVERED),$(wildcard tests/integration/test_*.py))
+RUNNING = tests/deploy tests/browser tests/faults $(THROWING) $(filter-out $(COVERED),$(wildcard tests/integration/test_*.py))
 
 check: lint types arrows  ## What CI runs: lint, types, arrows, and the tests of `make test`, those of the rules and stores under coverage
 	$(PYTEST) $(COVERED) --cov=taskqueue/core --cov=storage --cov-branch --cov-report=term:skip-covered --cov-fail-under=95 $(ARGS)
