@@ -40,8 +40,13 @@ class Board:
         """Is the node to take on tasks? Not after two thirds of its lease without a confirmed beat: what it claims then
         may be another's before it is done.
         """
-        trusted = self.trusted_until is None or now < self.trusted_until
-        return trusted and self.registered and not (self.draining or self.closing)
+        return self.trusted(now) and not (self.draining or self.closing)
+
+    def trusted(self, now: int) -> bool:
+        """Is it known to the store, and can no other node take it for dead yet? Who cannot say so must not lead either,
+        or nobody would take its tasks from it.
+        """
+        return self.registered and (self.trusted_until is None or now < self.trusted_until)
 
     def knows(self, owner: str) -> bool:
         """Has this node timed it?"""

@@ -250,6 +250,7 @@ class HealthActor(NodeActor):
         board.trusted_until = max(board.trusted_until or 0, sent + self._lease * 2 // 3)
         if lapsed:
             self._scheduler.tell(Wake())
+            self._leader.tell(Registered())
 
     def _carry_out(self, order: v.Order) -> None:
         if order.kind == "cancel":

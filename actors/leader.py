@@ -108,7 +108,7 @@ class LeaderActor(NodeActor):
         self._stepped_down = False
         self._due = dict.fromkeys(PERIODS, 0)
         self._asked: dict[str, int] = {}
-        self._led: int | None = None
+        self._led: tuple[str, int] | None = None
         self._meter = meter
         self._reaping = Reaping(
             incarnation=incarnation,
@@ -154,8 +154,8 @@ class LeaderActor(NodeActor):
         epoch = self._coordinator.epoch(now)
         if epoch is None:
             return
-        if epoch != self._led:
-            self._led = epoch
+        if (self._me.owner, epoch) != self._led:
+            self._led = (self._me.owner, epoch)
             self._firing.forget()  # another may have gone on with the schedules in between
         self._reaping.fence(epoch, now)
         for duty, due in self._due.items():

@@ -60,7 +60,7 @@ from storage.verbs import Register
 from taskqueue import builtin, logs
 from taskqueue.core.clock import MILLISECOND, SECOND, Clock, SystemClock
 from taskqueue.core.config import Config
-from taskqueue.core.errors import ConfigError, StoreDamaged, TaskqueueError, Unavailable
+from taskqueue.core.errors import ConfigError, StoreDamaged, StoreError, TaskqueueError, Unavailable
 from taskqueue.core.ids import UuidIds
 from taskqueue.core.settings import load, render
 from taskqueue.handlers import Handler
@@ -165,7 +165,7 @@ class Node:
                 ticker=self.ticker,
                 meter=meter,
                 on_finished=watchers.finished,
-                may_lead=lambda: self.board.registered,
+                may_lead=lambda: self.board.trusted(clock.monotonic()),
             ),
             "health": lambda died: HealthActor(
                 died,
@@ -250,8 +250,11 @@ class Node:
         self._company.start(self._hints)
         try:
             self._declare_schedules()
-        except Unavailable as error:
-            self.supervisor.ask_stop(f"the schedules that stand in code cannot be stored: {error}", failed=True)
+        except (Unavailable, StoreError) as error:
+            if self._coordinator.alone:
+                self.supervisor.ask_stop(f"the schedules that stand in code cannot be stored: {error}", failed=True)
+            else:
+                self._begun_anew()  # Redis went away just now
         self._server.start()
         within = self.config.lease_ttl + 2 * SECOND
         asked = self._until(lambda: self.board.registered, within)

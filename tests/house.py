@@ -177,7 +177,7 @@ class House:
                 ticker=self,
                 on_finished=watchers.finished,
                 meter=meter,
-                may_lead=lambda: board.registered,
+                may_lead=lambda: board.trusted(self.clock.monotonic()),
                 **addresses,
                 **common,
             ),

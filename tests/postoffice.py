@@ -184,7 +184,7 @@ class Desk:
             ticker=self.ticker,
             meter=self.meter,
             on_finished=self.finished.extend,
-            may_lead=lambda: self.board.registered,
+            may_lead=lambda: self.board.trusted(self.clock.monotonic()),
             **{**boxes, **addresses},
         )
 

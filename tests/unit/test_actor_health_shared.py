@@ -70,6 +70,7 @@ def test_nothing_is_claimed_before_the_first_beat_is_confirmed(desk: Desk) -> No
     assert beaten(desk, health, 1) == v.Beat(OWNER)
     assert may_claim(desk)
     assert desk.scheduler.mail == [Registered(), Wake()]
+    assert desk.leader.mail == [Registered(), Registered()]
 
 
 def test_two_thirds_of_a_lease_after_the_last_confirmed_beat_was_sent_it_claims_no_more(
@@ -82,6 +83,7 @@ def test_two_thirds_of_a_lease_after_the_last_confirmed_beat_was_sent_it_claims_
     desk.clock.advance(1)
     assert not may_claim(desk)
     assert desk.board.registered, "what runs goes on"
+    assert not desk.board.trusted(desk.clock.monotonic()), "and it leads no more"
     assert desk.scheduler.mail == []
 
 

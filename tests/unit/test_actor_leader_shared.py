@@ -7,7 +7,19 @@ from typing import Any
 import pytest
 
 from actors.leader import LeaderActor
-from actors.messages import KeepHouse, LookAtTerm, Registered, StepDown, SteppedDown, TermOver, TermSeen, Write, Written
+from actors.messages import (
+    KeepHouse,
+    LookAtSchedules,
+    LookAtTerm,
+    Registered,
+    SchedulesSeen,
+    StepDown,
+    SteppedDown,
+    TermOver,
+    TermSeen,
+    Write,
+    Written,
+)
 from cluster.shared import ClusterCoordinator
 from storage import verbs as v
 from storage.memory import MemoryStore
@@ -139,6 +151,32 @@ def test_a_fence_that_comes_too_late_deposes(desk: Desk, leader: LeaderActor) ->
     leader.on_receive(KeepHouse())
     written(desk, leader, v.Fence, v.Answer(Code.DEPOSED))
     assert desk.coordinator.epoch(desk.clock.monotonic()) is None
+
+
+def test_a_leader_that_others_may_take_for_dead_lets_its_term_run_out(desk: Desk, leader: LeaderActor) -> None:
+    """Its beats do not come through, its renewals would: nobody could fence it, since only a leader does."""
+    desk.board.trusted_until = desk.clock.monotonic()
+    for _ in range(10):
+        desk.clock.advance(STEP)
+        leader.on_receive(KeepHouse())
+    assert desk.storage.mail == []
+    desk.board.trusted_until = desk.clock.monotonic() + SECOND
+    leader.on_receive(Registered())
+    assert [type(write.verbs[0]) for write in desk.storage.all(Write)] == [v.Campaign]
+
+
+def test_another_incarnation_reads_the_schedules_anew_also_in_the_same_epoch(desk: Desk, leader: LeaderActor) -> None:
+    """Its Redis came back empty, and counts from the beginning."""
+    desk.clock.advance(SECOND)
+    leader.on_receive(KeepHouse())
+    leader.on_receive(SchedulesSeen(revision=5, schedules=()))
+    desk.storage.mail.clear()
+    desk.me.renew()
+    desk.clock.advance(2 * SECOND)
+    leader.on_receive(TermSeen(term=v.Term(None, 7, 0)))
+    campaign = next(write for write in desk.storage.all(Write) if isinstance(write.verbs[0], v.Campaign))
+    leader.on_receive(Written(results=(v.Elected(Code.OK, v.Term("me-2", 8, 1)),), ticket=campaign.ticket))
+    assert desk.storage.one(LookAtSchedules).revision is None
 
 
 def test_who_does_not_lead_fences_nobody(desk: Desk) -> None:
