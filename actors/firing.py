@@ -12,6 +12,7 @@ from actors.messages import Address, FireDue, LookAtSchedules, SchedulesChanged,
 from actors.meter import Meter
 from actors.ticker import Ticker
 from actors.timetable import Timetable
+from cluster.incarnation import Incarnation
 from storage import verbs as v
 from storage.store import Result
 from taskqueue.core.clock import MILLISECOND, SECOND, Clock
@@ -35,7 +36,7 @@ class Firing:
     def __init__(
         self,
         *,
-        owner: str,
+        incarnation: Incarnation,
         config: Config,
         clock: Clock,
         ticker: Ticker,
@@ -44,7 +45,7 @@ class Firing:
         scheduler: Address,
         meter: Meter,
     ) -> None:
-        self._owner = owner
+        self._me = incarnation
         self._clock = clock
         self._ticker = ticker
         self._address = address
@@ -92,7 +93,7 @@ class Firing:
     def fire(self, epoch: int) -> None:
         """Send the ticks of what is due, and set the alarm for the next."""
         now = self._clock.now()
-        for tick in self._timetable.ticks(self._owner, epoch, now):
+        for tick in self._timetable.ticks(self._me.owner, epoch, now):
             self._storage.tell(Write(verbs=(tick,), reply_to=self._address, ticket=tick))
         due = self._timetable.next()
         if due is None:

@@ -41,6 +41,8 @@ ACTIONS: dict[str, type[ev.Cancel] | type[ev.Retry] | type[ev.Replay] | type[ev.
     "delete": ev.Delete,
 }
 BULK_STEP = 500
+FIRST_LOOK = 0.02
+"""Seconds after which who waits for a task looks whether another node has finished it; then ever more rarely."""
 
 
 class Waiter:
@@ -167,14 +169,16 @@ class NodeGateway:
         bell = self._watchers.watch(task_id)
         try:
             deadline = self._clock.monotonic() + round(seconds * SECOND)
+            longest = self._config.poll_interval / SECOND
+            pause = min(longest, FIRST_LOOK) if self._config.cluster_enabled else longest
             while (task := self.get(task_id)).status not in TERMINAL and not self._watchers.closed:
                 left = (deadline - self._clock.monotonic()) / SECOND
                 if left <= 0:
                     break
                 try:
-                    bell.get(timeout=min(left, self._config.poll_interval / SECOND * random.uniform(0.5, 1.0)))
+                    bell.get(timeout=min(left, pause * random.uniform(0.5, 1.0)))
                 except Empty:
-                    continue  # it may have finished elsewhere: look again
+                    pause = min(longest, pause * 1.5)  # it may have finished elsewhere: look again
             return task
         finally:
             self._watchers.leave(task_id, bell)

@@ -1,5 +1,5 @@
 """LeaderActor: campaigns, and while it leads keeps the house: what is due is promoted, what is over expires, what is
-old is pruned, what a dead node held is taken back, and limbo is swept.
+old is pruned, who has not beaten for a lease is declared dead, what a dead node held is taken back, and limbo is swept.
 
 State: which duties are due when, and which dead incarnations have been emptied. If it dies, nothing of it is lost:
 its successor campaigns with the same owner and so goes on with the same term. Every duty carries the epoch; the store
@@ -12,6 +12,8 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from msgspec import Struct
+
 from actors.base import NodeActor, OnDeath
 from actors.firing import Firing
 from actors.messages import (
@@ -22,6 +24,7 @@ from actors.messages import (
     LookAtCounts,
     LookAtMembers,
     LookAtTasks,
+    LookAtTerm,
     MembersSeen,
     Message,
     Registered,
@@ -30,13 +33,17 @@ from actors.messages import (
     StepDown,
     SteppedDown,
     TasksSeen,
+    TermOver,
+    TermSeen,
     Wake,
     Write,
     Written,
 )
 from actors.meter import Meter
+from actors.reaping import FENCE, REAP, Reaping
 from actors.ticker import Ticker
 from cluster.coordinator import Coordinator
+from cluster.incarnation import Incarnation
 from storage import verbs as v
 from storage.store import Verb
 from taskqueue.core.clock import MINUTE, SECOND, Clock
@@ -60,6 +67,15 @@ PERIODS = {
 """How often each duty is done while there is little to do; where more waits, it goes on at once."""
 
 
+class _Campaigning(Struct, frozen=True):
+    """A ticket: when the campaign was sent."""
+
+    sent: int
+
+    def __str__(self) -> str:
+        return "campaign"
+
+
 class LeaderActor(NodeActor):
     """See the module."""
 
@@ -67,7 +83,7 @@ class LeaderActor(NodeActor):
         self,
         on_death: OnDeath,
         *,
-        owner: str,
+        incarnation: Incarnation,
         config: Config,
         clock: Clock,
         coordinator: Coordinator,
@@ -80,8 +96,7 @@ class LeaderActor(NodeActor):
         may_lead: Callable[[], bool],
     ) -> None:
         super().__init__(on_death)
-        self._owner = owner
-        self._max_crashes = config.max_crashes
+        self._me = incarnation
         self._keep = _keep(config)
         self._clock = clock
         self._coordinator = coordinator
@@ -93,10 +108,17 @@ class LeaderActor(NodeActor):
         self._stepped_down = False
         self._due = dict.fromkeys(PERIODS, 0)
         self._asked: dict[str, int] = {}
-        self._emptied: set[str] = set()
+        self._led: tuple[str, int] | None = None
         self._meter = meter
+        self._reaping = Reaping(
+            incarnation=incarnation,
+            max_crashes=config.max_crashes,
+            coordinator=coordinator,
+            scheduler=scheduler,
+            ask=lambda duty, verb, now: self._ask(duty, (verb,), now) if self._free(duty, now) else None,
+        )
         self._firing = Firing(
-            owner=owner,
+            incarnation=incarnation,
             config=config,
             clock=clock,
             ticker=ticker,
@@ -111,6 +133,8 @@ class LeaderActor(NodeActor):
             Registered: lambda _: self._keep_house(KeepHouse()),
             KeepHouse: self._keep_house,
             Written: self._written,
+            TermSeen: self._term_seen,
+            TermOver: self._term_over,
             MembersSeen: self._members_seen,
             SchedulesSeen: self._schedules_seen,
             SchedulesChanged: lambda _: self._firing.look(),
@@ -124,12 +148,16 @@ class LeaderActor(NodeActor):
         now = self._clock.monotonic()
         if self._stepped_down or not self._may_lead():
             return
-        campaign = self._coordinator.campaign(now)
-        if campaign is not None and self._free("campaign", now):
-            self._ask("campaign", (campaign,), now)
+        if self._coordinator.wants_look(now):
+            self._storage.tell(LookAtTerm(reply_to=self._address))
+        self._campaign(now)
         epoch = self._coordinator.epoch(now)
         if epoch is None:
             return
+        if (self._me.owner, epoch) != self._led:
+            self._led = (self._me.owner, epoch)
+            self._firing.forget()  # another may have gone on with the schedules in between
+        self._reaping.fence(epoch, now)
         for duty, due in self._due.items():
             if due > now or not self._free(duty, now):
                 continue
@@ -144,14 +172,30 @@ class LeaderActor(NodeActor):
                 self._ask(duty, (self._verb(duty, epoch),), now)
         self._firing.fire(epoch)
 
+    def _campaign(self, now: int) -> None:
+        if not self._free("campaign", now, self._coordinator.answer_within):
+            return
+        campaign = self._coordinator.campaign(now)
+        if campaign is not None:
+            self._asked["campaign"] = now
+            self._storage.tell(Write(verbs=(campaign,), reply_to=self._address, ticket=_Campaigning(now)))
+
+    def _term_seen(self, seen: TermSeen) -> None:
+        self._coordinator.looked(seen.term, self._clock.monotonic())
+        self._keep_house(KeepHouse())
+
+    def _term_over(self, _: TermOver) -> None:
+        if self._may_lead() and not self._stepped_down:
+            self._storage.tell(LookAtTerm(reply_to=self._address))
+
     def _verb(self, duty: str, epoch: int) -> Verb:
         if duty == "promote":
-            return v.PromoteDue(leader=self._owner, epoch=epoch)
+            return v.PromoteDue(leader=self._me.owner, epoch=epoch)
         if duty == "expire":
-            return v.ExpireDue(leader=self._owner, epoch=epoch)
+            return v.ExpireDue(leader=self._me.owner, epoch=epoch)
         if duty == "prune":
-            return v.PruneOld(leader=self._owner, epoch=epoch, keep=self._keep)
-        return v.Sweep(leader=self._owner, epoch=epoch)
+            return v.PruneOld(leader=self._me.owner, epoch=epoch, keep=self._keep)
+        return v.Sweep(leader=self._me.owner, epoch=epoch)
 
     def _members_seen(self, seen: MembersSeen) -> None:
         now = self._clock.monotonic()
@@ -159,13 +203,7 @@ class LeaderActor(NodeActor):
         if epoch is None:
             return
         self._firing.declare(seen.members)
-        for member in seen.members:
-            if member.fenced and member.owner not in self._emptied and self._free(f"reap {member.owner}", now):
-                self._reap(member.owner, epoch, now)
-
-    def _reap(self, owner: str, epoch: int, now: int) -> None:
-        reap = v.Reap(leader=self._owner, epoch=epoch, owner=owner, max_crashes=self._max_crashes)
-        self._ask(f"reap {owner}", (reap,), now)
+        self._reaping.seen(seen.members, epoch, now)
 
     def _fire(self) -> None:
         epoch = self._coordinator.epoch(self._clock.monotonic())
@@ -194,11 +232,25 @@ class LeaderActor(NodeActor):
         (result,) = written.results
         if isinstance(result, StoreError):
             log.warning("%s was not done: %s", duty, result)
-        elif isinstance(result, v.Elected):
-            self._coordinator.elected(result, self._clock.monotonic())
-            self._keep_house(KeepHouse())
+        elif isinstance(written.ticket, _Campaigning) and isinstance(result, v.Elected):
+            self._elected(result, written.ticket.sent)
+        elif duty.startswith(FENCE) and isinstance(result, v.Answer):
+            if result.code is Code.DEPOSED:
+                self._deposed()
+            else:
+                now = self._clock.monotonic()
+                self._reaping.fenced(duty.removeprefix(FENCE), result.code, self._coordinator.epoch(now), now)
         elif isinstance(result, v.Moved):
             self._moved(duty, result)
+
+    def _elected(self, answer: v.Elected, sent: int) -> None:
+        now = self._clock.monotonic()
+        led = self._coordinator.epoch(now)
+        self._coordinator.elected(answer, sent, now)
+        epoch = self._coordinator.epoch(now)
+        if epoch is not None and epoch != led:
+            log.info("this node leads, in epoch %d", epoch, extra={"event": "leads"})
+        self._keep_house(KeepHouse())
 
     def _moved(self, duty: str, moved: v.Moved) -> None:
         if moved.code is Code.DEPOSED:
@@ -211,22 +263,12 @@ class LeaderActor(NodeActor):
             self._scheduler.tell(Wake())
         if duty == "sweep" and moved.count:
             log.error("%d tasks or counts were in limbo and have been repaired", moved.count)
-        if duty.startswith("reap "):
-            self._reaped(duty.removeprefix("reap "), moved)
+        if duty.startswith(REAP):
+            now = self._clock.monotonic()
+            self._reaping.reaped(duty.removeprefix(REAP), moved, self._coordinator.epoch(now), now)
         elif moved.more:
             self._due[duty] = 0
             self._keep_house(KeepHouse())
-
-    def _reaped(self, owner: str, moved: v.Moved) -> None:
-        now = self._clock.monotonic()
-        if moved.count:
-            log.warning("took back %d tasks that the dead node %s held", moved.count, owner)
-            self._scheduler.tell(Wake())
-        epoch = self._coordinator.epoch(now)
-        if not moved.more:
-            self._emptied.add(owner)
-        elif epoch is not None:
-            self._reap(owner, epoch, now)
 
     def _deposed(self) -> None:
         self._coordinator.resigned()
@@ -236,13 +278,13 @@ class LeaderActor(NodeActor):
         epoch = self._coordinator.epoch(self._clock.monotonic())
         if epoch is not None:
             self._coordinator.resigned()
-            self._storage.tell(Write(verbs=(v.Resign(self._owner, epoch),), reply_to=self._address, ticket="resign"))
+            self._storage.tell(Write(verbs=(v.Resign(self._me.owner, epoch),), reply_to=self._address, ticket="resign"))
         self._stepped_down = True
         step.reply_to.tell(SteppedDown())
 
-    def _free(self, duty: str, now: int) -> bool:
+    def _free(self, duty: str, now: int, answer_within: int = 10 * SECOND) -> bool:
         """Not asked, or asked so long ago that the answer will not come."""
-        return now - self._asked.get(duty, -MINUTE) >= 10 * SECOND
+        return duty not in self._asked or now - self._asked[duty] >= answer_within
 
     def _ask(self, duty: str, verbs: tuple[Verb, ...], now: int) -> None:
         self._asked[duty] = now

@@ -11,7 +11,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from storage.store import Result, Verb
-from storage.verbs import Claimed, Group, Schedule
+from storage.verbs import Claimed, Group, Schedule, Term
 from taskqueue.core.errors import StoreError
 from taskqueue.core.task import Draft, Status, Task
 from taskqueue.core.views import Held, Member
@@ -47,8 +47,9 @@ class Operate(Message, frozen=True, kw_only=True):
 
 
 class FindWork(Message, frozen=True, kw_only=True):
-    """Claim tasks for free workers. Answered with `WorkFound`."""
+    """Claim tasks for free workers, in the name of the incarnation `owner`. Answered with `WorkFound`."""
 
+    owner: str
     request: int
     groups: tuple[Group, ...]
     reply_to: Address
@@ -85,6 +86,12 @@ class Write(Message, frozen=True, kw_only=True):
 
 class LookAtMembers(Message, frozen=True, kw_only=True):
     """Answered with `MembersSeen`."""
+
+    reply_to: Address
+
+
+class LookAtTerm(Message, frozen=True, kw_only=True):
+    """Who leads? Answered with `TermSeen`."""
 
     reply_to: Address
 
@@ -129,9 +136,16 @@ class MembersSeen(Message, frozen=True, kw_only=True):
     members: tuple[Member, ...]
 
 
-class HeldSeen(Message, frozen=True, kw_only=True):
-    """What the store thinks that this node runs."""
+class TermSeen(Message, frozen=True, kw_only=True):
+    """The term as it is now."""
 
+    term: Term
+
+
+class HeldSeen(Message, frozen=True, kw_only=True):
+    """What the store thinks that the incarnation `owner` runs."""
+
+    owner: str
     held: tuple[Held, ...]
 
 
@@ -163,6 +177,12 @@ class Registered(Message, frozen=True, kw_only=True):
 
 class Wake(Message, frozen=True, kw_only=True):
     """There may be work."""
+
+
+class WorkHinted(Message, frozen=True, kw_only=True):
+    """A lane that had none has work: one of `handler`, or any where that is empty."""
+
+    handler: str
 
 
 class WorkFound(Message, frozen=True, kw_only=True):
@@ -227,6 +247,10 @@ class FireDue(Message, frozen=True, kw_only=True):
 
 class SchedulesChanged(Message, frozen=True, kw_only=True):
     """A hint: somebody put or dropped a schedule."""
+
+
+class TermOver(Message, frozen=True, kw_only=True):
+    """A hint: the leader resigned."""
 
 
 class StepDown(Message, frozen=True, kw_only=True):

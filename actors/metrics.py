@@ -71,6 +71,13 @@ class Metrics:
         )
         self.inbox = Gauge("taskqueue_actor_inbox", "Messages that wait for an actor.", ("actor",), registry=registry)
         self.leader = Gauge("taskqueue_leader", "1 while this node leads.", registry=registry)
+        self._datasets = Counter(
+            "taskqueue_datasets_lost", "Other datasets found where the store was before.", registry=registry
+        )
+        self._rebirths = Counter(
+            "taskqueue_rebirths", "Times that this node was declared dead and began anew.", registry=registry
+        )
+        self._losses = (0, 0)
 
     # -- as it happens -------------------------------------------------------------------------------------------------
 
@@ -134,6 +141,12 @@ class Metrics:
             self.tasks.labels(name, state).set(count)
         for name, age in ages.items():
             self.oldest.labels(name).set(age)
+
+    def losses(self, datasets: int, rebirths: int) -> None:
+        """How many there were until now."""
+        before, self._losses = self._losses, (datasets, rebirths)
+        self._datasets.inc(datasets - before[0])
+        self._rebirths.inc(rebirths - before[1])
 
     def text(self) -> bytes:
         """The exposition format 0.0.4."""

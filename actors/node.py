@@ -20,8 +20,10 @@ from msgspec.structs import replace
 
 from actors.board import Board
 from actors.channel import Channel
+from actors.company import Company, check
 from actors.gateway import NodeGateway, Waiter
 from actors.health import HealthActor
+from actors.hints import Hints
 from actors.leader import LeaderActor
 from actors.messages import (
     CheckUnsettled,
@@ -52,15 +54,14 @@ from actors.worker import WorkerActor
 from api.app import create_app
 from api.server import Server
 from api.settings import settings_of
-from cluster.solo import SoloCoordinator
+from cluster.incarnation import Incarnation
 from storage.store import Store, open_store
 from storage.verbs import Register
 from taskqueue import builtin, logs
 from taskqueue.core.clock import MILLISECOND, SECOND, Clock, SystemClock
 from taskqueue.core.config import Config
-from taskqueue.core.errors import ConfigError, StoreDamaged, Unavailable
+from taskqueue.core.errors import ConfigError, StoreDamaged, StoreError, TaskqueueError, Unavailable
 from taskqueue.core.ids import UuidIds
-from taskqueue.core.options import OPTIONS
 from taskqueue.core.settings import load, render
 from taskqueue.handlers import Handler
 from taskqueue.modules import collect, import_modules
@@ -72,18 +73,6 @@ HARD_END = 10.0
 
 RELEASE_WITHIN = 2 * SECOND
 """How long the node waits at its end until the store has taken back what it was given back."""
-
-_FOR_REDIS = (
-    "redisAddress",
-    "redisPassword",
-    "redisCaFile",
-    "redisCertFile",
-    "redisKeyFile",
-    "redisWaitReplicas",
-    "cleanRedisOnStart",
-    "requireDurability",
-    "allowEviction",
-)
 
 THREADS_END = 0.5
 """Seconds that the interpreter waits, once the node is down, for threads that handlers have started."""
@@ -100,9 +89,10 @@ class Node:
         self.supervisor = Supervisor(clock, restarts=restarts, on_restart=metrics.restarted)
         self._clock = clock
         self._store = store
+        self._ended = threading.Event()
         self._handlers = handlers
         ids = UuidIds(clock, os.urandom)
-        owner = ids.new()
+        me = Incarnation(ids)
         handle = self.supervisor.handle
         names = [f"worker-{n}" for n in range(1, config.worker_count + 1)]
         channels = {
@@ -112,14 +102,15 @@ class Node:
         self.pool = Pool(channels, handle("queue"))
         self.board = Board(config, clock.now(), clock.monotonic())
         self.ticker = ThreadTicker(clock)
-        coordinator = SoloCoordinator(owner)
+        self._company = company = Company(config, store, me, handle("storage"))
+        self._coordinator = coordinator = company.coordinator
         self._watchers = watchers = Watchers()
         rates = Rates(clock)
         meter = Meter(rates, metrics)
         desk = Desk(self.pool, clock, config.max_result_bytes)
         self._loop = LoopRunner(desk)
         register = Register(
-            owner=owner,
+            owner=me.owner,
             node=config.node_id,
             host=socket.gethostname(),
             pid=os.getpid(),
@@ -135,7 +126,6 @@ class Node:
             ),
             "queue": lambda died: QueueActor(
                 died,
-                owner=owner,
                 config=config,
                 clock=clock,
                 random=random.random,
@@ -151,7 +141,7 @@ class Node:
             ),
             "scheduler": lambda died: SchedulerActor(
                 died,
-                owner=owner,
+                incarnation=me,
                 config=config,
                 clock=clock,
                 handlers=handlers,
@@ -161,11 +151,11 @@ class Node:
                 pool=self.pool,
                 ticker=self.ticker,
                 on_stuck=self.supervisor.stuck,
-                may_claim=lambda: self.board.registered and not (self.board.draining or self.board.closing),
+                may_claim=lambda: self.board.may_claim(clock.monotonic()),
             ),
             "leader": lambda died: LeaderActor(
                 died,
-                owner=owner,
+                incarnation=me,
                 config=config,
                 clock=clock,
                 coordinator=coordinator,
@@ -175,27 +165,31 @@ class Node:
                 ticker=self.ticker,
                 meter=meter,
                 on_finished=watchers.finished,
-                may_lead=lambda: self.board.registered,
+                may_lead=lambda: self.board.trusted(clock.monotonic()),
             ),
             "health": lambda died: HealthActor(
                 died,
                 register=register,
+                incarnation=me,
+                config=config,
                 clock=clock,
                 coordinator=coordinator,
+                beater=company.beater,
                 address=handle("health"),
                 storage=handle("storage"),
                 scheduler=handle("scheduler"),
                 leader=handle("leader"),
                 pool=self.pool,
                 board=self.board,
-                on_refused=fail,
+                on_refused=self._refused,
+                on_begun_anew=self._begun_anew,
             ),
         }
         for name in names:
             self._factories[name] = self._worker(name, "thread", ThreadRunner(desk))
         self._factories["worker-async"] = self._worker("worker-async", "async", self._loop)
         views = Views(
-            owner=owner,
+            incarnation=me,
             config=config,
             clock=clock,
             store=store,
@@ -206,6 +200,18 @@ class Node:
             metrics=metrics,
             pool=self.pool,
             scheduling=frozenset(handler.name for handler in handlers.values() if handler.schedule is not None),
+            redis=company.redis,
+        )
+        self._hints = Hints(
+            incarnation=me,
+            handlers=handlers,
+            queues=config.queues,
+            board=self.board,
+            random=random.random,
+            ticker=self.ticker,
+            scheduler=handle("scheduler"),
+            leader=handle("leader"),
+            health=handle("health"),
         )
         self.gateway = NodeGateway(
             config=config,
@@ -238,23 +244,47 @@ class Node:
         self._tick(5 * SECOND, "scheduler", Reconcile())
         self._tick(1 * SECOND, "queue", CheckUnsettled())
         self._tick(10 * SECOND, "queue", SendTally())
-        self._tick(1 * SECOND, "leader", KeepHouse())
+        self._tick(self._company.house_every, "leader", KeepHouse())
         self._tick(self.config.heartbeat_interval, "health", TakePulse())
         self.ticker.start()
-        self._declare_schedules()
+        self._company.start(self._hints)
+        try:
+            self._declare_schedules()
+        except (Unavailable, StoreError) as error:
+            if self._coordinator.alone:
+                self.supervisor.ask_stop(f"the schedules that stand in code cannot be stored: {error}", failed=True)
+            else:
+                self._begun_anew()  # Redis went away just now
         self._server.start()
-        asked = self._until(lambda: self.board.registered, self.config.lease_ttl + 2 * SECOND)
+        within = self.config.lease_ttl + 2 * SECOND
+        asked = self._until(lambda: self.board.registered, within)
+        while not (self._coordinator.alone or self.board.registered or asked):  # the store went away just now
+            asked = self._until(lambda: self.board.registered, within)
         if asked is not None:  # `run` is to hear of it
-            self.supervisor.ask_stop(asked.message, failed=asked.failed)
+            self.supervisor.ask_stop(asked.message, failed=asked.failed, refused=asked.refused)
 
     def _declare_schedules(self) -> None:
         anchor = self._clock.now() // MILLISECOND * MILLISECOND
-        try:
-            for handler in self._handlers.values():
-                if handler.schedule is not None:
-                    self.gateway.schedules.declare(handler.name, replace(handler.schedule, anchor=anchor))
-        except Unavailable as error:
-            self.supervisor.ask_stop(f"the schedules that stand in code cannot be stored: {error}", failed=True)
+        for handler in self._handlers.values():
+            if handler.schedule is not None:
+                self.gateway.schedules.declare(handler.name, replace(handler.schedule, anchor=anchor))
+
+    def _refused(self, message: str) -> None:
+        """The store does not take this node for a member: exit 2 where it never was one."""
+        self.supervisor.ask_stop(message, failed=True, refused=not (self._coordinator.alone or self.board.rebirths))
+
+    def _begun_anew(self) -> None:
+        """The schedules that stand in code may be gone with what the store held before."""
+        threading.Thread(target=self._declare_again, name="schedules", daemon=True).start()
+
+    def _declare_again(self) -> None:
+        while not self.board.closing:
+            try:
+                self._declare_schedules()
+                return
+            except TaskqueueError as error:
+                log.warning("the schedules that stand in code are not stored yet: %s", error)
+                self._ended.wait(1.0)
 
     def _tick(self, interval: int, name: str, message: Message) -> None:
         self.ticker.every(interval, self.supervisor.handle(name), message)
@@ -264,20 +294,27 @@ class Node:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda n, _: self.supervisor.ask_stop(signal.Signals(n).name))
         self.start()
-        log.info("ready on %s:%d", self.config.api_host, self.port, extra={"event": "ready", "port": self.port})
+        if self.board.registered:
+            log.info("ready on %s:%d", self.config.api_host, self.port, extra={"event": "ready", "port": self.port})
         asked = self.supervisor.tend()
-        if asked.failed:
+        if asked.refused:
+            log.info("not started: %s", asked.message)
+        elif asked.failed:
             log.error("the node ends: %s", asked.message, extra={"event": "failed"})
         else:
             log.info("stopping (%s)", asked.message, extra={"event": "stopping"})
         _end_hard_after(self.config.shutdown_grace / SECOND + HARD_END, 1)
         self.stop(now=asked.failed)
         log.info("stopped", extra={"event": "stopped"})
+        if asked.refused:
+            raise ConfigError(asked.message)
         return 1 if asked.failed else 0
 
     def stop(self, *, now: bool = False) -> None:
         """Take the node down in order; `now` does not wait for what runs."""
         self.board.closing = True
+        self._ended.set()
+        self._company.deafen()
         handle = self.supervisor.handle
         handle("scheduler").tell(SetClaiming(on=False))
         grace = 0 if now else self.config.shutdown_grace
@@ -301,6 +338,7 @@ class Node:
         ):
             for name in self.supervisor.stop(names, seconds):
                 log.warning("%s did not stop in time and is left behind", name)
+        self._company.stop()
         self._loop.close()
         self._store.close()
 
@@ -327,7 +365,8 @@ def build(
     """
     clock = clock or SystemClock()
     config = named(config)
-    _refuse_unbuilt(config)
+    for line in check(config):
+        log.warning("%s", line)
     if handlers is None:
         handlers = collect([builtin, *import_modules(config.handlers, config.app_dir)])
     store = open_store(config, clock)
@@ -336,17 +375,6 @@ def build(
     except BaseException:
         store.close()
         raise
-
-
-def _refuse_unbuilt(config: Config) -> None:
-    """Redis is for nodes that watch each other: two that each think they are alone would declare each other dead."""
-    if config.storage == "redis":
-        raise ConfigError('storage: "redis" is for nodes of a cluster, not available in this version')
-    plain = Config()
-    for key in _FOR_REDIS:
-        field = OPTIONS[key].field
-        if field is not None and getattr(config, field) != getattr(plain, field):
-            raise ConfigError(f"{key}: nothing is kept in Redis yet, not available in this version")
 
 
 def _end_hard_after(seconds: float, code: int) -> None:

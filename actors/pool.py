@@ -101,6 +101,11 @@ class Run:
         self.interrupt: Callable[[], None] | None = None
 
     @property
+    def owner(self) -> str:
+        """The incarnation that it was claimed for, which need not be the present one any more."""
+        return self.task.owner or ""
+
+    @property
     def kind(self) -> str:
         """Which channel it goes through: the isolation of its handler."""
         return self.handler.isolation
@@ -127,6 +132,8 @@ class Pool:
         self.groups: tuple[Group, ...] = ()
         self.asking = False
         """The last claim (`request`, `groups`) was sent, and its answer has not come."""
+        self.owner = ""
+        """The incarnation for which the last claim was made."""
         self._suspects = 0
 
     # -- SchedulerActor ------------------------------------------------------------------------------------------------

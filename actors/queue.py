@@ -79,7 +79,6 @@ class QueueActor(NodeActor):
         self,
         on_death: OnDeath,
         *,
-        owner: str,
         config: Config,
         clock: Clock,
         random: Callable[[], float],
@@ -94,7 +93,6 @@ class QueueActor(NodeActor):
         open_doors: Callable[[], bool],
     ) -> None:
         super().__init__(on_death)
-        self._owner = owner
         self._config = config
         self._clock = clock
         self._random = random
@@ -147,7 +145,7 @@ class QueueActor(NodeActor):
         self._write(operate.verbs, _Asked(operate.reply_to, schedules=schedules))
 
     def _find_work(self, find: FindWork) -> None:
-        claim = v.Claim(self._owner, find.request, find.groups)
+        claim = v.Claim(find.owner, find.request, find.groups)
         if not self._storage.tell(
             Write(verbs=(claim,), reply_to=self._address, ticket=_Claiming(find.request, find.reply_to))
         ):
@@ -183,7 +181,7 @@ class QueueActor(NodeActor):
             if run.note is not None:
                 fraction, note = run.note
                 task = run.task
-                verbs.append(ev.Report(id=task.id, owner=self._owner, fence=task.fence, fraction=fraction, note=note))
+                verbs.append(ev.Report(id=task.id, owner=run.owner, fence=task.fence, fraction=fraction, note=note))
                 keys.append(None)
         if verbs:
             self._storage.tell(Write(verbs=tuple(verbs), reply_to=self._address, ticket=_Settling(tuple(keys))))
@@ -218,9 +216,9 @@ class QueueActor(NodeActor):
         task, ending = run.task, run.ending
         op = str(task.fence)
         if isinstance(ending, Returned):
-            return ev.Complete(id=task.id, op=op, owner=self._owner, fence=task.fence, result=ending.result)
+            return ev.Complete(id=task.id, op=op, owner=run.owner, fence=task.fence, result=ending.result)
         if isinstance(ending, Snoozed):
-            return ev.Snooze(id=task.id, op=op, owner=self._owner, fence=task.fence, delay=ending.delay)
+            return ev.Snooze(id=task.id, op=op, owner=run.owner, fence=task.fence, delay=ending.delay)
         if isinstance(ending, Raised):
             wait = ending.delay
             if wait is None:
@@ -229,7 +227,7 @@ class QueueActor(NodeActor):
             return ev.Fail(
                 id=task.id,
                 op=op,
-                owner=self._owner,
+                owner=run.owner,
                 fence=task.fence,
                 type=ending.type,
                 message=ending.message,
@@ -237,7 +235,7 @@ class QueueActor(NodeActor):
                 delay=wait,
                 final=ending.final,
             )
-        return ev.Release(id=task.id, op=op, owner=self._owner, fence=task.fence)
+        return ev.Release(id=task.id, op=op, owner=run.owner, fence=task.fence)
 
     # -- the store's answers -------------------------------------------------------------------------------------------
 

@@ -27,12 +27,14 @@ from actors.messages import (
     Wake,
     WatchRuns,
     WorkFound,
+    WorkHinted,
     Write,
     Written,
 )
 from actors.pool import Dropped, Key, Pool, Run, Unfinished
 from actors.runners import timed_out
 from actors.ticker import Ticker
+from cluster.incarnation import Incarnation
 from storage.verbs import Claimed, Group
 from taskqueue.core.clock import MILLISECOND, SECOND, Clock
 from taskqueue.core.config import GRACE_AFTER_TIMEOUT, Config
@@ -76,7 +78,7 @@ class SchedulerActor(NodeActor):
         self,
         on_death: OnDeath,
         *,
-        owner: str,
+        incarnation: Incarnation,
         config: Config,
         clock: Clock,
         handlers: Mapping[str, Handler],
@@ -89,7 +91,7 @@ class SchedulerActor(NodeActor):
         may_claim: Callable[[], bool],
     ) -> None:
         super().__init__(on_death)
-        self._owner = owner
+        self._me = incarnation
         self._config = config
         self._clock = clock
         self._handlers = handlers
@@ -115,6 +117,7 @@ class SchedulerActor(NodeActor):
         return {
             Registered: self._wake,
             Wake: self._wake,
+            WorkHinted: self._hinted,
             RunsEnded: self._runs_ended,
             WorkFound: self._work_found,
             WatchRuns: self._watch_runs,
@@ -136,6 +139,13 @@ class SchedulerActor(NodeActor):
         self._solo_barren = False
         self._claim()
 
+    def _hinted(self, hinted: WorkHinted) -> None:
+        """Ask for it where there is room; where there is none, ask once there is."""
+        served = hinted.handler
+        self._hungry.update(line for line, (_, names, _) in self._lines.items() if not served or served in names)
+        self._solo_barren = False
+        self._claim()
+
     def _runs_ended(self, ended: RunsEnded) -> None:
         if ended.wake_in is not None:
             self._set_alarm(ended.wake_in)
@@ -143,6 +153,7 @@ class SchedulerActor(NodeActor):
             self._claim()
 
     def _claim(self) -> None:
+        self._disown()
         now = self._clock.monotonic()
         if self._pool.asking:
             # Ask again what was not answered, also where no more is wanted: what it took has to go back.
@@ -160,8 +171,27 @@ class SchedulerActor(NodeActor):
             self._asked_for = tuple(groups)
             self._hungry.difference_update(self._asked_for)
         self._asked_at = now
-        if not self._queue.tell(FindWork(request=self._pool.request, groups=self._pool.groups, reply_to=self._address)):
+        pool = self._pool
+        find = FindWork(owner=pool.owner, request=pool.request, groups=pool.groups, reply_to=self._address)
+        if not self._queue.tell(find):
             self._asked_at = None
+
+    def _disown(self) -> None:
+        """Where this node begins as a new incarnation, what the old one held is others' by now: drop what waits, tell
+        what runs, and hear no answer to the old one's claim. The store refuses what still comes of it.
+        """
+        pool = self._pool
+        if pool.owner == self._me.owner:
+            return
+        pool.owner = self._me.owner
+        pool.asking = False
+        self._asked_at = None
+        self._unknown = set()
+        foreign = [run for run in pool.unended() if run.owner != pool.owner]
+        if foreign:
+            log.warning("%d tasks that this node held as another incarnation are given up", len(foreign))
+        for run in foreign:
+            self._revoke(Revoke(task=run.key[0], fence=run.key[1]))
 
     def _groups(self) -> dict[str, Group]:
         """What there is room for now and may wait, by line; nothing where it is too little to ask for."""
@@ -191,6 +221,7 @@ class SchedulerActor(NodeActor):
         return target - busy if busy < width or busy * 4 <= target * 3 else 0
 
     def _work_found(self, found: WorkFound) -> None:
+        self._disown()
         if found.request != self._pool.request or not self._pool.asking:
             return
         self._asked_at = None
@@ -199,7 +230,7 @@ class SchedulerActor(NodeActor):
             return  # not done, or done and its answer was lost: the next to wake asks again
         self._pool.asking = False
         if claimed.code is not Code.OK:
-            log.error("a claim was answered %s", claimed.code)
+            log.error("a claim was answered %s", claimed.code)  # where it is FENCED, the next heartbeat hears so too
             return
         if not (self._claiming and self._may_claim()):
             for run in self._arrived(claimed):
@@ -245,6 +276,7 @@ class SchedulerActor(NodeActor):
     # -- watching ------------------------------------------------------------------------------------------------------
 
     def _watch_runs(self, _: WatchRuns) -> None:
+        self._disown()
         now = self._clock.monotonic()
         for run in self._pool.running():
             if now < run.deadline:
@@ -281,19 +313,21 @@ class SchedulerActor(NodeActor):
             interrupt()
 
     def _reconcile(self, _: Reconcile) -> None:
-        self._storage.tell(LookAtHeld(owner=self._owner, reply_to=self._address))
+        self._storage.tell(LookAtHeld(owner=self._me.owner, reply_to=self._address))
 
     def _held_seen(self, seen: HeldSeen) -> None:
         """Release what the store thinks runs here and nobody here knows, seen twice running: a claim's answer was
         lost.
         """
+        if seen.owner != self._me.owner:
+            return
         known = self._pool.keys()
         unknown = {(held.id, held.fence) for held in seen.held} - known
         lost = unknown & self._unknown if not self._pool.asking else set()
         self._unknown = unknown
         if lost:
             log.warning("%d tasks were claimed for this node and never arrived: they go back", len(lost))
-            verbs = tuple(Release(id=key[0], op=str(key[1]), owner=self._owner, fence=key[1]) for key in lost)
+            verbs = tuple(Release(id=key[0], op=str(key[1]), owner=seen.owner, fence=key[1]) for key in lost)
             self._storage.tell(Write(verbs=verbs, reply_to=self._address))
 
     # -- ending --------------------------------------------------------------------------------------------------------

@@ -22,10 +22,12 @@ from actors.messages import (
     LookAtMembers,
     LookAtSchedules,
     LookAtTasks,
+    LookAtTerm,
     MembersSeen,
     Message,
     SchedulesSeen,
     TasksSeen,
+    TermSeen,
     Write,
     Written,
 )
@@ -61,6 +63,7 @@ class StorageActor(NodeActor):
         return {
             Write: self._write,
             LookAtMembers: self._look_at_members,
+            LookAtTerm: lambda look: self._look(look.reply_to, lambda: TermSeen(term=self._store.term())),
             LookAtHeld: self._look_at_held,
             LookAtSchedules: self._look_at_schedules,
             LookAtTasks: self._look_at_tasks,
@@ -106,7 +109,7 @@ class StorageActor(NodeActor):
         self._look(look.reply_to, lambda: MembersSeen(members=tuple(self._store.members())))
 
     def _look_at_held(self, look: LookAtHeld) -> None:
-        self._look(look.reply_to, lambda: HeldSeen(held=tuple(self._store.held(look.owner))))
+        self._look(look.reply_to, lambda: HeldSeen(owner=look.owner, held=tuple(self._store.held(look.owner))))
 
     def _look_at_schedules(self, look: LookAtSchedules) -> None:
         self._look(look.reply_to, lambda: self._schedules(look.revision))

@@ -45,10 +45,13 @@ class Stuck(Struct, frozen=True):
 
 
 class StopAsked(Struct, frozen=True):
-    """Somebody wants the node to stop. `failed`: because it cannot go on; `message` says why."""
+    """Somebody wants the node to stop. `failed`: because it cannot go on; `message` says why. `refused`: its
+    surroundings do not let it begin.
+    """
 
     failed: bool
     message: str
+    refused: bool = False
 
 
 class Supervisor:
@@ -91,9 +94,9 @@ class Supervisor:
         """Any thread: replace the worker."""
         self._events.put(Stuck(name))
 
-    def ask_stop(self, message: str, *, failed: bool = False) -> None:
+    def ask_stop(self, message: str, *, failed: bool = False, refused: bool = False) -> None:
         """Any thread, also a signal handler: end `tend`."""
-        self._events.put(StopAsked(failed, message))
+        self._events.put(StopAsked(failed or refused, message, refused))
 
     def wait(self, seconds: float) -> StopAsked | None:
         """Handle what happens for `seconds`; the request to stop, if one came."""

@@ -5,8 +5,9 @@ State: none of its own but a lock; it reads the store, the board and the handles
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import version
 
 from msgspec.structs import replace
@@ -18,10 +19,12 @@ from actors.pool import Pool
 from actors.statistics import RECENT, statistics
 from actors.watchers import Rates
 from cluster.coordinator import Coordinator
+from cluster.incarnation import Incarnation
 from cluster.members import Liveness
 from storage.store import Store
 from taskqueue.core.clock import MINUTE, Clock
 from taskqueue.core.config import Config
+from taskqueue.core.errors import StoreUnavailable
 from taskqueue.core.tally import minute
 from taskqueue.core.task import WAITING, Status
 from taskqueue.core.views import (
@@ -32,8 +35,11 @@ from taskqueue.core.views import (
     NodeView,
     QueueStats,
     QueueView,
+    RedisView,
     Stats,
 )
+
+log = logging.getLogger("taskqueue.views")
 
 
 class Views:
@@ -42,7 +48,7 @@ class Views:
     def __init__(
         self,
         *,
-        owner: str,
+        incarnation: Incarnation,
         config: Config,
         clock: Clock,
         store: Store,
@@ -53,8 +59,9 @@ class Views:
         metrics: Metrics,
         pool: Pool,
         scheduling: frozenset[str],
+        redis: Callable[[], RedisView | None],
     ) -> None:
-        self._owner = owner
+        self._me = incarnation
         self._config = config
         self._clock = clock
         self._store = store
@@ -65,6 +72,7 @@ class Views:
         self._handles = handles
         self._pool = pool
         self._scheduling = scheduling
+        self._redis = redis
         self._scrape = threading.Lock()
         self._version = version("taskqueue")
 
@@ -123,7 +131,7 @@ class Views:
         snapshot = self._board.snapshot
         views = []
         for member in self.members():
-            if member.owner == self._owner and snapshot is not None:
+            if member.owner == self._me.owner and snapshot is not None:
                 member = replace(member, beat_at=max(member.beat_at, snapshot.at), running=len(self._pool.started))  # noqa: PLW2901 - the same member, with what only this node knows
             views.append(NodeView(member=member, status=self._status(member), leader=member.owner == leader))
         return views
@@ -145,12 +153,15 @@ class Views:
             tasks=self._store.counts(),
             uptime=self._clock.monotonic() - self._board.started,
             version=self._version,
+            redis=self._redis(),
         )
 
     def _status(self, member: Member) -> str:
         if member.fenced:
             return Liveness.DEAD
         seen = self._board.liveness(member.owner, self._clock.monotonic())
+        if not (self._coordinator.alone or self._board.knows(member.owner)):
+            seen = Liveness.ALIVE  # it came after the last look
         return "draining" if member.draining and seen is not Liveness.DEAD else seen
 
     def stats(self, minutes: int) -> Stats:
@@ -160,19 +171,24 @@ class Views:
         return statistics(self._store.tallies(since), minutes, now)
 
     def metrics(self) -> bytes:
-        """This node's metrics, in Prometheus' text format 0.0.4."""
+        """This node's metrics, in Prometheus' text format 0.0.4; without the store's state while that is away."""
         metrics = self._metrics
-        live = self.live()
-        metrics.declare(
-            (one.name for member in live for one in member.handlers),
-            (name for member in live for name in member.queues if name != "*"),
-        )
-        queues = self.queues()
-        leads = self._store.term().owner == self._owner
+        queues: list[QueueStats] = []
+        try:
+            live = self.live()
+            metrics.declare(
+                (one.name for member in live for one in member.handlers),
+                (name for member in live for name in member.queues if name != "*"),
+            )
+            queues = self.queues()
+        except StoreUnavailable as error:
+            log.warning("metrics go without the state of the store: %s", error)
+        redis = self._redis()
         with self._scrape:  # gauges are set anew each time, so who looks at the same time waits
             metrics.look(queues, self._clock.now())
             metrics.in_flight.set(sum(self._pool.busy(kind) for kind in self._pool.channels))
-            metrics.leader.set(leads)
+            metrics.leader.set(self._coordinator.epoch(self._clock.monotonic()) is not None)
+            metrics.losses(0 if redis is None else redis.datasets_lost, self._board.rebirths)
             for name, handle in self._handles.items():
                 metrics.inbox.labels(name).set(handle.waiting)
             return metrics.text()
@@ -200,7 +216,7 @@ class Views:
             problems.append("the node is draining")
         if not board.registered:
             problems.append("the node is not registered yet")
-        elif board.liveness(self._owner, self._clock.monotonic()) is not Liveness.ALIVE:
+        elif board.liveness(self._me.owner, self._clock.monotonic()) is not Liveness.ALIVE:
             problems.append("the node has not sent a heartbeat for too long")
         if (trouble := self._store.check()) is not None:
             problems.append(trouble)

@@ -12,7 +12,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from taskqueue.core.clock import SECOND
 from taskqueue.core.task import Attempt, Status, Task, TaskError
 from taskqueue.core.times import format_span, format_time
-from taskqueue.core.views import ClusterStatus, DeadCount, HandlerView, NodeView, QueueStats
+from taskqueue.core.views import ClusterStatus, DeadCount, HandlerView, NodeView, QueueStats, RedisView
 
 
 class Shape(Struct, rename="camel"):
@@ -120,6 +120,19 @@ class NodeShape(Shape):
     handlers: tuple[str, ...]
 
 
+class RedisShape(Shape):
+    """The Redis of a cluster, as this node last found it. `dataset` names what is stored there, `datasetsLost` counts
+    how often another one was found than before, `weakness` says why `durability` is `weak`.
+    """
+
+    address: str
+    version: str
+    replicas: int
+    dataset: str
+    datasets_lost: int
+    weakness: str | None
+
+
 class StatusShape(Shape):
     """The deployment. `uptime` in seconds; `redis` is null where there is none."""
 
@@ -131,7 +144,7 @@ class StatusShape(Shape):
     tasks: dict[str, int]
     uptime: float
     version: str
-    redis: None = None
+    redis: RedisShape | None = None
 
 
 class TaskList(Shape):
@@ -280,4 +293,16 @@ def status_shape(status: ClusterStatus) -> StatusShape:
         tasks={state.value: status.tasks.get(state, 0) for state in Status},
         uptime=_seconds(status.uptime),
         version=status.version,
+        redis=None if status.redis is None else _redis(status.redis),
+    )
+
+
+def _redis(view: RedisView) -> RedisShape:
+    return RedisShape(
+        address=view.address,
+        version=view.version,
+        replicas=view.replicas,
+        dataset=view.dataset,
+        datasets_lost=view.datasets_lost,
+        weakness=view.weakness or None,
     )

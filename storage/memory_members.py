@@ -64,6 +64,9 @@ class Members:
         known = self.seats.get(verb.owner)
         if known is not None and not known.live:
             return v.Answer(Code.FENCED)
+        for seat in self._named(verb.node):
+            if seat.member.owner != verb.owner and (seat.member.owner, seat.member.beat) == verb.instead_of:
+                self._fence(seat, now)
         if any(seat.member.owner != verb.owner for seat in self._named(verb.node)):
             return v.Answer(Code.REFUSED)
         said = {

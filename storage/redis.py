@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from storage import redis_claims
@@ -20,6 +21,7 @@ from storage.redis_answers import results as answered
 from storage.redis_calls import Call, plan
 from storage.redis_checks import Facts, NotMaster
 from storage.redis_clean import clean
+from storage.redis_dataset import Datasets
 from storage.redis_link import TROUBLE, Commands, Pool, Writer
 from storage.redis_reads import Reads
 from storage.redis_wake import Subscription
@@ -27,6 +29,7 @@ from storage.store import Result, Verb
 from taskqueue.core.clock import Clock, SystemClock
 from taskqueue.core.config import Config
 from taskqueue.core.errors import ConfigError, StoreError
+from taskqueue.core.views import RedisView
 
 log = logging.getLogger(__name__)
 
@@ -67,8 +70,10 @@ class RedisStore(Reads):
         self._config = config
         self._dialer = dialer
         self._commands = commands
-        self._writer = Writer(dialer, config, commands, "writes")
-        self._beats = Writer(dialer, config, commands, "beats")
+        folder = Path(config.data_dir) if config.cluster_enabled else None
+        self._datasets = Datasets(str(dialer.address), config.namespace, folder)
+        self._writer = Writer(dialer, config, commands, "writes", self._datasets)
+        self._beats = Writer(dialer, config, commands, "beats", self._datasets)
         self._beating = threading.Lock()
         self._subscriptions: list[Subscription] = []
         self._looked_at = 0.0
@@ -116,7 +121,7 @@ class RedisStore(Reads):
     @property
     def datasets_lost(self) -> int:
         """How often another dataset was found behind the address."""
-        return self._writer.datasets
+        return self._datasets.lost
 
     # -- writing -------------------------------------------------------------------------------------------------------
 
@@ -171,9 +176,22 @@ class RedisStore(Reads):
         silence = 3 * self._config.lease_ttl
         cleaned = clean(self._writer, self._commands, silence)
         self._writer.drop()  # so that the next connection makes the dataset anew
-        self._writer.facts = None
+        if cleaned:
+            self._datasets.forget()
         self._writer.connect()
         return cleaned
+
+    def view(self) -> RedisView:
+        """See `SharedStore.view`."""
+        facts = self.facts
+        return RedisView(
+            address=str(self._dialer.address),
+            version=facts.version,
+            replicas=facts.replicas,
+            dataset=facts.dataset,
+            datasets_lost=self.datasets_lost,
+            weakness=facts.weakness,
+        )
 
     def check(self) -> str | None:
         """See `Store.check`."""

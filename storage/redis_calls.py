@@ -149,6 +149,11 @@ def _claim(verb: v.Claim, _: list[bytes]) -> Any:
     return [verb.owner, verb.request, 1, groups]
 
 
+def _register(verb: v.Register, _: Any) -> tuple[Any, ...]:
+    before, beat = verb.instead_of or (False, 0)
+    return verb.owner, verb.node, verb.alone, rows.said(verb), before, beat
+
+
 def _held(verb: ev.Owned) -> tuple[Any, ...]:
     return verb.id, verb.op, verb.owner, str(verb.fence)
 
@@ -209,7 +214,7 @@ MAKERS: dict[type[Any], tuple[str, Make]] = {
     ev.Replay: ("replay", lambda e, _: (e.id, e.op)),
     ev.Update: ("update", _update),
     ev.Delete: ("delete", lambda e, _: (e.id, e.op)),
-    v.Register: ("register", lambda verb, _: (verb.owner, verb.node, verb.alone, rows.said(verb))),
+    v.Register: ("register", _register),
     v.Beat: ("beat", lambda verb, _: (verb.owner, verb.running, verb.done)),
     v.Deregister: ("deregister", lambda verb, _: (verb.owner,)),
     v.Drain: ("drain", lambda verb, _: (verb.node, verb.on)),

@@ -20,6 +20,7 @@ from storage.connection import Cure, Dialer, Wire, cure, waits
 from storage.keys import fixed, prefix
 from storage.redis_calls import Call
 from storage.redis_checks import Facts, inspect, load
+from storage.redis_dataset import Datasets
 from storage.scripts import scripts
 from taskqueue.core.config import Config
 from taskqueue.core.errors import ConfigError, StoreError, StoreFull, StoreUnavailable
@@ -74,7 +75,7 @@ def exchange(wire: Wire, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
 class Writer:
     """One connection, used by one thread at a time; calls are done in order."""
 
-    def __init__(self, dialer: Dialer, config: Config, commands: Commands, name: str) -> None:
+    def __init__(self, dialer: Dialer, config: Config, commands: Commands, name: str, datasets: Datasets) -> None:
         self._dialer = dialer
         self._config = config
         self._commands = commands
@@ -84,8 +85,7 @@ class Writer:
         self._away = False
         self._closed = threading.Event()
         self.facts: Facts | None = None
-        self.datasets = 0
-        """How often another dataset was found behind the address."""
+        self._datasets = datasets
         self.refused: str | None = None
         """Why the server that answers must not be used."""
 
@@ -111,14 +111,9 @@ class Writer:
             self.refused = str(error)
             raise
         self.refused = None
-        before, self.facts = self.facts, facts
+        self.facts = facts
         self._commands.aging = facts.aging
-        if before is not None and before.dataset != facts.dataset:
-            self.datasets += 1
-            log.error(
-                "another dataset is behind %s: %s, was %s; what was acknowledged before is not in it",
-                *(self._dialer.address, facts.dataset, before.dataset),
-            )
+        self._datasets.found(facts.dataset)
 
     def drop(self) -> None:
         """Let go of the connection."""

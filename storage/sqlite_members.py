@@ -19,8 +19,12 @@ def register(tx: Tx, verb: v.Register) -> v.Answer:
     known = tx.one("member.state", verb.owner)
     if known is not None and known[1] is not None:
         return v.Answer(Code.FENCED)
-    if tx.one("member.namesake", verb.owner, verb.node):
-        return v.Answer(Code.REFUSED)
+    holder = tx.one("member.namesake", verb.owner, verb.node)
+    if holder is not None:
+        before, beat = verb.instead_of or ("", 0)
+        if holder[0] != before or not tx.run("fence", before, beat, tx.now):
+            return v.Answer(Code.REFUSED)
+        tx.run("member.forget_orders")
     queues, handlers = text(verb.queues), text(verb.handlers)
     tx.run("member.register", verb.owner, verb.node, verb.host, verb.pid, verb.workers, queues, handlers, tx.now)
     return v.Answer(Code.OK)

@@ -6,7 +6,7 @@ Writing goes through `execute`, reading through the methods below it. `execute` 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
 from typing import Any, Protocol
 
@@ -16,7 +16,7 @@ from taskqueue.core.config import Config
 from taskqueue.core.errors import ConfigError, StoreError
 from taskqueue.core.events import Event
 from taskqueue.core.task import Status, Task
-from taskqueue.core.views import DeadCount, Filter, Held, Member, NotePage, Page, QueueView
+from taskqueue.core.views import DeadCount, Filter, Held, Member, NotePage, Page, QueueView, RedisView
 
 Verb = (
     Event
@@ -38,16 +38,7 @@ Verb = (
     | v.Resume
 )
 
-Result = (
-    v.Answer
-    | v.Submitted
-    | tuple[v.Submitted, ...]
-    | v.Claimed
-    | v.Beaten
-    | v.Elected
-    | v.Moved
-    | v.Schedule
-)
+Result = v.Answer | v.Submitted | tuple[v.Submitted, ...] | v.Claimed | v.Beaten | v.Elected | v.Moved | v.Schedule
 
 
 class Store(Protocol):
@@ -118,6 +109,29 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Let go of everything. Idempotent; no other method may be called afterwards."""
+
+
+class Subscription(Protocol):
+    """Somebody listens to hints."""
+
+    def close(self) -> None:
+        """Listen no more. Idempotent."""
+
+
+class SharedStore(Store, Protocol):
+    """A store that several nodes share: `clusterEnabled` needs one."""
+
+    def beat(self, verb: v.Beat) -> v.Beaten | StoreError:
+        """The verb `beat`, from a thread of its own, on a connection of its own: it never waits behind other verbs."""
+
+    def subscribe(self, on_hint: Callable[[str], None]) -> Subscription:
+        """Call `on_hint`, from a thread of the store's, with `<queue>/<handler>` when a lane that had no work has some
+        (`<queue>/` when any may have), with `@<owner>` when there are orders for an incarnation, with `!` when the
+        leader resigned, and with an empty text after anything may have been missed. Hints may be lost.
+        """
+
+    def view(self) -> RedisView | None:
+        """What is known of the server, for people; None where that says nothing."""
 
 
 class Opener(Protocol):

@@ -117,7 +117,9 @@ class Register(Struct, frozen=True, kw_only=True):
     """A node starts: a new incarnation of `node`. REFUSED while another live incarnation has the name.
 
     `max_crashes` and `aging` are this deployment's; `alone` says that no other node can live (the file lock proves it):
-    every other incarnation is then fenced at once. What they held is reaped by `Reap`.
+    every other incarnation is then fenced at once. What they held is reaped by `Reap`. `instead_of` is another live
+    incarnation that has the name and the beat count at which it stood still: it is fenced in the same step, unless it
+    has beaten since.
     """
 
     owner: str
@@ -128,6 +130,7 @@ class Register(Struct, frozen=True, kw_only=True):
     queues: tuple[str, ...]
     handlers: tuple[Declaration, ...]
     alone: bool = False
+    instead_of: tuple[str, int] | None = None
 
 
 class Beat(Struct, frozen=True):

@@ -16,6 +16,7 @@ from random import Random
 from typing import Any
 
 from actors.base import NodeActor
+from actors.beater import StorageBeater
 from actors.board import Board
 from actors.channel import Channel
 from actors.health import HealthActor
@@ -43,6 +44,7 @@ from actors.scheduler import SchedulerActor
 from actors.storage import StorageActor
 from actors.watchers import Rates, Watchers
 from actors.worker import WorkerActor
+from cluster.incarnation import Incarnation
 from cluster.solo import SoloCoordinator
 from storage import verbs as v
 from storage.memory import MemoryStore
@@ -51,6 +53,7 @@ from taskqueue.core.clock import MILLISECOND, SECOND, ManualClock
 from taskqueue.core.config import Backoff, Config
 from taskqueue.core.errors import StoreError
 from taskqueue.core.events import Code
+from taskqueue.core.ids import CountingIds
 from taskqueue.core.task import TERMINAL, Cause, Draft
 from tests.postoffice import HANDLERS, OWNER, Box, never, registration
 
@@ -131,7 +134,8 @@ class House:
             desk["queue"],
         )
         self.board = board = Board(self.config, self.clock.now(), self.clock.monotonic())
-        common: dict[str, Any] = {"owner": OWNER, "config": self.config, "clock": self.clock}
+        common: dict[str, Any] = {"config": self.config, "clock": self.clock}
+        me = Incarnation(CountingIds("me-"))
         coordinator, watchers = SoloCoordinator(OWNER), Watchers()
         meter = Meter(Rates(self.clock), Metrics(HANDLERS, self.config.queues))
         addresses: dict[str, Any] = {"storage": desk["storage"], "scheduler": desk["scheduler"]}
@@ -154,6 +158,7 @@ class House:
             ),
             "scheduler": lambda: SchedulerActor(
                 never,
+                incarnation=me,
                 handlers=HANDLERS,
                 address=desk["scheduler"],
                 queue=desk["queue"],
@@ -161,31 +166,35 @@ class House:
                 pool=self.pool,
                 ticker=self,
                 on_stuck=self._replace,
-                may_claim=lambda: board.registered and not (board.draining or board.closing),
+                may_claim=lambda: board.may_claim(self.clock.monotonic()),
                 **common,
             ),
             "leader": lambda: LeaderActor(
                 never,
+                incarnation=me,
                 coordinator=coordinator,
                 address=desk["leader"],
                 ticker=self,
                 on_finished=watchers.finished,
                 meter=meter,
-                may_lead=lambda: board.registered,
+                may_lead=lambda: board.trusted(self.clock.monotonic()),
                 **addresses,
                 **common,
             ),
             "health": lambda: HealthActor(
                 never,
                 register=registration(),
-                clock=self.clock,
+                incarnation=me,
                 coordinator=coordinator,
                 address=desk["health"],
                 leader=desk["leader"],
                 pool=self.pool,
                 board=board,
                 on_refused=self.refused.append,
+                on_begun_anew=lambda: None,
+                beater=StorageBeater(desk["storage"]),
                 **addresses,
+                **common,
             ),
         }
         for name in (*names, "worker-async"):

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
+from actors.beater import StorageBeater
 from actors.board import Board
 from actors.channel import Channel
 from actors.health import HealthActor
@@ -20,11 +21,13 @@ from actors.pool import Ending, Pool, Run
 from actors.queue import QueueActor
 from actors.scheduler import SchedulerActor
 from actors.watchers import Rates, Watchers
+from cluster.incarnation import Incarnation
 from cluster.solo import SoloCoordinator
 from storage import verbs as v
 from taskqueue import builtin, task
 from taskqueue.core.clock import ManualClock
 from taskqueue.core.config import Config
+from taskqueue.core.ids import CountingIds
 from taskqueue.core.task import Status, Task, born
 from taskqueue.handlers import Handler, TaskFunction
 from taskqueue.modules import collect
@@ -127,6 +130,7 @@ class Desk:
         self.watchers = Watchers()
         self.meter = Meter(Rates(self.clock), Metrics(handlers, self.config.queues))
         self.board = Board(self.config, self.clock.now(), self.clock.monotonic())
+        self.me = Incarnation(CountingIds("me-"))
         self.coordinator = SoloCoordinator(OWNER)
         self.chance = 0.5
         self.doors = True
@@ -134,6 +138,7 @@ class Desk:
         self.stuck: list[str] = []
         self.refused: list[str] = []
         self.finished: list[str] = []
+        self.begun_anew: list[str] = []
 
     def queue_actor(self, **addresses: Any) -> QueueActor:
         """A QueueActor; its own address, storage, scheduler and health may be others than the boxes."""
@@ -141,7 +146,6 @@ class Desk:
         boxes["leader"] = self.leader
         return QueueActor(
             never,
-            owner=OWNER,
             config=self.config,
             clock=self.clock,
             random=lambda: self.chance,
@@ -157,7 +161,7 @@ class Desk:
         boxes = {"address": self.scheduler, "queue": self.queue, "storage": self.storage, "ticker": self.ticker}
         return SchedulerActor(
             never,
-            owner=OWNER,
+            incarnation=self.me,
             config=self.config,
             clock=self.clock,
             handlers=self.handlers,
@@ -173,14 +177,14 @@ class Desk:
         boxes = {"address": self.leader, "storage": self.storage, "scheduler": self.scheduler}
         return LeaderActor(
             never,
-            owner=OWNER,
+            incarnation=self.me,
             config=self.config,
             clock=self.clock,
             coordinator=self.coordinator,
             ticker=self.ticker,
             meter=self.meter,
             on_finished=self.finished.extend,
-            may_lead=lambda: self.board.registered,
+            may_lead=lambda: self.board.trusted(self.clock.monotonic()),
             **{**boxes, **addresses},
         )
 
@@ -189,13 +193,16 @@ class Desk:
         boxes = {"address": self.health, "storage": self.storage, "scheduler": self.scheduler, "leader": self.leader}
         return HealthActor(
             never,
-            register=registration(self.handlers),
+            register=registration(self.handlers, alone=self.coordinator.alone),
+            incarnation=self.me,
+            config=self.config,
             clock=self.clock,
             coordinator=self.coordinator,
             pool=self.pool,
             board=self.board,
             on_refused=self.refused.append,
-            **{**boxes, **addresses},
+            on_begun_anew=lambda: self.begun_anew.append(self.me.owner),
+            **{"beater": StorageBeater(self.storage), **boxes, **addresses},
         )
 
     # -- the pool ------------------------------------------------------------------------------------------------------
@@ -222,7 +229,9 @@ class Desk:
         return write
 
 
-def registration(handlers: Mapping[str, Handler] = HANDLERS, owner: str = OWNER, node: str = "me") -> v.Register:
+def registration(
+    handlers: Mapping[str, Handler] = HANDLERS, owner: str = OWNER, node: str = "me", *, alone: bool = True
+) -> v.Register:
     """How a node makes itself known."""
     return v.Register(
         owner=owner,
@@ -232,7 +241,7 @@ def registration(handlers: Mapping[str, Handler] = HANDLERS, owner: str = OWNER,
         workers=2,
         queues=("default",),
         handlers=tuple(handler.declaration() for handler in handlers.values()),
-        alone=True,
+        alone=alone,
     )
 
 

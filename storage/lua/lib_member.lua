@@ -5,8 +5,10 @@ local function live(owner)
   return state[1] and not state[2]
 end
 
+-- The node hears of it with its next beat, which the hint brings on.
 local function order(owner, what)
   call('HSET', prefix .. 'orders:' .. owner, call('HINCRBY', k_meta, 'ordered', 1), what)
+  redis.pcall('PUBLISH', prefix .. 'wake', '@' .. owner)
 end
 
 -- It is gone for good: fenced, or left.

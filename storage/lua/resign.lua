@@ -3,4 +3,5 @@
 -- uses: lib, lib_member
 if deposed() then return answer({ 'deposed' }) end
 call('HDEL', k_term, 'owner')
+redis.pcall('PUBLISH', prefix .. 'wake', '!')
 return answer({ 'ok' })

@@ -46,6 +46,7 @@ class Config(Struct, frozen=True, kw_only=True):
     api_threads: int = 64
     allowed_hosts: tuple[str, ...] = ()
     data_dir: str = "./data"
+    cluster_enabled: bool = False
     handlers: tuple[str, ...] = ()
     app_dir: str | None = None
     queues: tuple[str, ...] = ("default",)

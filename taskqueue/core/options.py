@@ -119,6 +119,7 @@ _BUILT: dict[str, tuple[str, Kind]] = {
     "maxResultBytes": ("max_result_bytes", _SIZE),
     "maxBatchBytes": ("max_batch_bytes", _SIZE),
     "priorityAging": ("priority_aging", span()),
+    "clusterEnabled": ("cluster_enabled", switch()),
     "redisAddress": ("redis_address", _redis_address()),
     "redisPassword": ("redis_password", _secret()),
     "redisCaFile": ("redis_ca_file", nullable(path())),
@@ -133,7 +134,6 @@ _BUILT: dict[str, tuple[str, Kind]] = {
 
 # Known and accepted at their default; anything else is refused by name until the feature is there.
 _UNBUILT: dict[str, tuple[Any, Kind]] = {
-    "clusterEnabled": (False, switch()),
     "apiTokens": ([], _ANYTHING),
     "allowUnauthenticated": (False, switch()),
     "maxTasksPerChild": (None, nullable(_ANYTHING)),

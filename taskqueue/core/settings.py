@@ -73,6 +73,8 @@ def load(argv: Sequence[str], environ: Mapping[str, str], read_file: ReadFile) -
         field = OPTIONS[key].field
         if field is not None:
             changes[field] = value
+    if changes.get("cluster_enabled"):
+        changes.setdefault("storage", "redis")
     config = Config(**changes)
     _check(config)
     return Loaded(config, flags["print_config"])

@@ -151,6 +151,19 @@ class NodeView(Struct, frozen=True, kw_only=True):
     leader: bool
 
 
+class RedisView(Struct, frozen=True, kw_only=True):
+    """The Redis of a cluster, as this node last found it. `datasets_lost`: how often another dataset was behind the
+    address than before; `weakness`: why `durability` is `weak`, else empty.
+    """
+
+    address: str
+    version: str
+    replicas: int
+    dataset: str
+    datasets_lost: int
+    weakness: str
+
+
 class ClusterStatus(Struct, frozen=True, kw_only=True):
     """The deployment in one look. `nodes` counts members by status; `uptime` is this node's, microseconds."""
 
@@ -162,6 +175,7 @@ class ClusterStatus(Struct, frozen=True, kw_only=True):
     tasks: dict[Status, int]
     uptime: int
     version: str
+    redis: RedisView | None = None
 
 
 class Span(Struct, frozen=True):

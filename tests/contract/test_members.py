@@ -65,6 +65,25 @@ def test_a_member_is_what_it_said(deck: Driver, clock: ManualClock) -> None:
     assert owners(deck) == ["a", "b", "c-1"]
 
 
+def test_a_node_takes_the_name_of_one_that_stood_still_unless_it_has_beaten_since(deck: Driver) -> None:
+    stood = deck.beats("a")
+    for instead_of in (None, ("a", stood + 1), ("b", deck.beats("b")), ("unknown", 0)):
+        assert deck.join("a2", "a", instead_of=instead_of) == v.Answer(Code.REFUSED)
+    deck.do(v.Beat("a"))
+    assert deck.join("a2", "a", instead_of=("a", stood)) == v.Answer(Code.REFUSED)
+    assert deck.join("a2", "a", instead_of=("a", stood + 1)) == v.Answer(Code.OK)
+    assert (member(deck, "a").fenced, member(deck, "b").fenced) == (True, False)
+    assert deck.do(v.Beat("a")) == v.Beaten(Code.FENCED)
+    assert set(deck.do(v.Beat("a2")).beats) == {"a2", "b"}
+    assert deck.join("a2", "a", instead_of=("a", stood + 1)) == v.Answer(Code.OK), "a repeat"
+
+
+def test_a_name_that_is_free_is_had_whoever_was_to_be_followed(deck: Driver) -> None:
+    assert deck.join("c-2", "c", instead_of=("c-1", 7)) == v.Answer(Code.OK)
+    assert deck.join("c-2", "c", instead_of=("c-2", 0)) == v.Answer(Code.OK)
+    assert not member(deck, "c-2").fenced
+
+
 def test_a_beat_counts_and_carries_everybodys_beat(deck: Driver, clock: ManualClock) -> None:
     before = deck.beats("a")
     clock.advance(SECOND)

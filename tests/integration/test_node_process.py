@@ -143,10 +143,10 @@ BAD: dict[str, tuple[Any, tuple[str, ...]]] = {
     "wrong type": ({"workerCount": "five"}, ("workerCount",)),
     "bad duration": ({"leaseTtl": "15 parsecs"}, ("leaseTtl",)),
     "unknown part": ({"retention": {"compleated": {}}}, ("retention", "completed")),
-    "a store in Redis": ({"storage": "redis"}, ("storage", "not available")),
-    "an address of Redis": ({"redisAddress": "redis:6379"}, ("redisAddress", "not available")),
-    "a clean Redis": ({"cleanRedisOnStart": True}, ("cleanRedisOnStart", "not available")),
-    "cluster": ({"clusterEnabled": True}, ("clusterEnabled", "not available")),
+    "a store in Redis": ({"storage": "redis"}, ("storage", "clusterEnabled")),
+    "a cluster on a file": ({"clusterEnabled": True, "storage": "sqlite"}, ("storage", "clusterEnabled", "redis")),
+    "a cluster in memory": ({"clusterEnabled": True, "storage": "memory"}, ("storage", "clusterEnabled", "redis")),
+    "a namespace with braces": ({"clusterEnabled": True, "namespace": "{a}"}, ("namespace",)),
     "tokens": ({"apiTokens": [{"name": "ci", "token": "s3cret", "role": "viewer"}]}, ("apiTokens", "not available")),
     "no such store": ({"storage": "punchcards"}, ("storage", "punchcards", "sqlite")),
     "open to all": ({"apiHost": "0.0.0.0"}, ("apiHost", "loopback")),
@@ -175,6 +175,15 @@ MODULES = {
 }
 
 
+def test_what_is_set_for_redis_without_a_cluster_is_said_and_has_no_effect(nodes: Nodes) -> None:
+    node = nodes(redisAddress="nowhere:1", cleanRedisOnStart=True)
+    client = node.start()
+    for key in ("redisAddress", "cleanRedisOnStart"):
+        assert f"{key} has no effect: clusterEnabled is false" in node.text()
+    assert client.get("/api/cluster/status").json["mode"] == "standalone"
+    assert node.end().code == 0
+
+
 @pytest.mark.parametrize("case", BAD)
 def test_a_bad_configuration(nodes: Nodes, case: str) -> None:
     config, words = BAD[case]
@@ -200,7 +209,7 @@ def test_a_bad_configuration(nodes: Nodes, case: str) -> None:
         (["--log-level", "loud"], {}, ("--log-level", "debug, info, warning or error")),
         (["--config", "absent.json"], {}, ("absent.json", "no such file")),
         ([], {"TASKQUEUE_QUEUE_SIZE": "lots"}, ("TASKQUEUE_QUEUE_SIZE", "queueSize")),
-        ([], {"TASKQUEUE_CLUSTER_ENABLED": "true"}, ("clusterEnabled", "not available")),
+        ([], {"TASKQUEUE_STORAGE": "memory", "TASKQUEUE_CLUSTER_ENABLED": "true"}, ("storage", "clusterEnabled")),
     ],
 )
 def test_bad_flags_and_variables(nodes: Nodes, args: list[str], env: dict[str, str], words: tuple[str, ...]) -> None:

@@ -123,18 +123,18 @@ def test_an_operation_that_ends_nothing_rings_no_bell(desk: Desk, queue: QueueAc
 
 def test_a_claim_is_made_and_its_answer_passed_on(desk: Desk, queue: QueueActor) -> None:
     groups = (v.Group(("echo",), ("default",), 3),)
-    queue.on_receive(FindWork(request=4, groups=groups, reply_to=desk.reply))
+    queue.on_receive(FindWork(owner=OWNER, request=4, groups=groups, reply_to=desk.reply))
     answer = v.Claimed(Code.OK, ((claimed(),),))
     assert confirm(desk, queue, answer).verbs == (v.Claim(OWNER, 4, groups),)
     assert desk.reply.one(WorkFound) == WorkFound(request=4, claimed=answer)
 
 
 def test_a_claim_that_the_store_could_not_do_is_answered_with_nothing(desk: Desk, queue: QueueActor) -> None:
-    queue.on_receive(FindWork(request=4, groups=(), reply_to=desk.reply))
+    queue.on_receive(FindWork(owner=OWNER, request=4, groups=(), reply_to=desk.reply))
     confirm(desk, queue, StoreFull("no room"))
     assert desk.reply.one(WorkFound) == WorkFound(request=4, claimed=None)
     desk.storage.deaf = True
-    queue.on_receive(FindWork(request=5, groups=(), reply_to=desk.reply))
+    queue.on_receive(FindWork(owner=OWNER, request=5, groups=(), reply_to=desk.reply))
     assert desk.reply.one(WorkFound) == WorkFound(request=5, claimed=None)
 
 

@@ -518,7 +518,7 @@ def test_a_run_that_is_revoked_before_it_begins_is_dropped(desk: Desk, scheduler
 
 
 def held(*ids: str, fence: int = 7) -> HeldSeen:
-    return HeldSeen(held=tuple(Held(name, fence) for name in ids))
+    return HeldSeen(owner=OWNER, held=tuple(Held(name, fence) for name in ids))
 
 
 def test_what_nobody_here_knows_is_released_when_it_is_seen_twice_running(

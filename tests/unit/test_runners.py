@@ -26,15 +26,17 @@ from actors.runners import MESSAGE_LIMIT, Desk, LoopRunner, Runner, ThreadRunner
 from actors.scheduler import SchedulerActor
 from actors.supervisor import Supervisor
 from actors.worker import WorkerActor
+from cluster.incarnation import Incarnation
 from taskqueue import Discard, Retry, Snooze, TaskContext, logs, task
 from taskqueue.context import TimedOut
 from taskqueue.core.clock import MILLISECOND, MINUTE, SECOND, SystemClock
 from taskqueue.core.config import GRACE_AFTER_TIMEOUT, Config
+from taskqueue.core.ids import CountingIds
 from taskqueue.core.task import Cause
 from taskqueue.handlers import Handler, TaskFunction
 from taskqueue.logs import current_task
 from tests.clients import until
-from tests.postoffice import OWNER, Box, SetTicker, handlers_of, run_of
+from tests.postoffice import Box, SetTicker, handlers_of, run_of
 
 LARGEST = 1_000
 WITHIN = 10.0
@@ -321,7 +323,7 @@ class Crew:
             self.supervisor.start(name, self._factory(name, runner))
         self.scheduler = SchedulerActor(
             lambda error: None,
-            owner=OWNER,
+            incarnation=Incarnation(CountingIds("me-")),
             config=Config(worker_count=workers),
             clock=clock,
             handlers=handlers or {},
@@ -626,7 +628,7 @@ def watch(bench: Bench, run: Run) -> Ending:
     bench.pool.channels = channels
     scheduler = SchedulerActor(
         lambda error: None,
-        owner=OWNER,
+        incarnation=Incarnation(CountingIds("me-")),
         config=Config(),
         clock=bench.clock,
         handlers={},

@@ -253,7 +253,6 @@ def test_a_file_that_is_there_but_cannot_be_read_is_an_error(error: Exception, s
 
 
 UNBUILT: dict[str, Any] = {
-    "clusterEnabled": True,
     "apiTokens": [{"name": "ci", "token": "hunter2", "role": "viewer"}],
     "allowUnauthenticated": True,
     "maxTasksPerChild": 100,
@@ -292,6 +291,20 @@ REDIS: dict[str, tuple[str, Any]] = {
     "requireDurability": ("require_durability", "fsync"),
     "allowEviction": ("allow_eviction", True),
 }
+
+
+@pytest.mark.parametrize(
+    ("file", "storage"),
+    [
+        ({}, "sqlite"),
+        ({"clusterEnabled": False}, "sqlite"),
+        ({"clusterEnabled": True}, "redis"),
+        ({"clusterEnabled": True, "storage": "other"}, "other"),
+    ],
+)
+def test_where_tasks_are_kept_follows_from_the_cluster_where_nobody_says(file: dict[str, Any], storage: str) -> None:
+    config = config_of(file=file)
+    assert (config.storage, config.cluster_enabled) == (storage, file.get("clusterEnabled", False))
 
 
 @pytest.mark.parametrize("key", REDIS)
