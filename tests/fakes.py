@@ -104,7 +104,7 @@ class FakeGateway:
         self._asked("find", filter, limit, cursor)
         try:
             return self.store.find(filter, limit, cursor)
-        except ValueError:
+        except errors.UnknownCursor:
             raise InvalidInput([("?cursor", "expected the nextCursor of an earlier page")]) from None
 
     def dead(self) -> list[DeadCount]:

@@ -178,6 +178,8 @@ def _progress(task: Task, event: ev.Report, now: int) -> Changes:
 
 def _corrupt(task: Task, event: ev.Corrupt, now: int) -> Changes:
     error = TaskError("PayloadCorrupt", "the payload is not what was submitted (checksum differs)", Cause.CORRUPT)
+    if event.unreadable:
+        error = TaskError("RecordCorrupt", f"what is stored of it cannot be read: {event.unreadable}", Cause.CORRUPT)
     return {"status": S.DEAD_LETTERED, "delayed": False, "finished_at": now, "error": error}
 
 
