@@ -31,6 +31,7 @@ class Binding:
 
     Attributes:
         takes_ctx: the function has a parameter `ctx`.
+        whole: its only other parameter is `payload`, which gets the whole payload.
         schema: JSON Schema of the payload.
     """
 
@@ -44,8 +45,8 @@ class Binding:
             if parameter.kind is parameter.VAR_KEYWORD:
                 self._rest = (hints.pop(key),)
                 del parameters[key]
-        self._whole = list(parameters) == ["payload"] and self._rest is None
-        if self._whole:
+        self.whole = list(parameters) == ["payload"] and self._rest is None
+        if self.whole:
             described = msgspec.json.schema(hints["payload"])
             self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(hints["payload"])
         else:
@@ -73,7 +74,7 @@ class Binding:
         if self._empty and payload.strip() == b"null":
             return {}
         value = _guarded(lambda: self._decoder.decode(payload))
-        if self._whole:
+        if self.whole:
             return {"payload": value}
         if self._rest is None:
             return self._filled(value)

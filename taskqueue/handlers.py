@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, overload
 
 import msgspec
 
@@ -25,6 +25,7 @@ from taskqueue.core.kinds import integer
 from taskqueue.core.names import read_name
 from taskqueue.core.options import backoff as backoff_kind
 from taskqueue.core.views import Declaration
+from taskqueue.remote import Remote
 
 if TYPE_CHECKING:
     from taskqueue.core.schedule import Spec  # at run time only where a schedule is declared: it costs an import
@@ -91,8 +92,8 @@ class Handler:
         )
 
 
-class TaskFunction(Generic[P, R_co]):
-    """A function under `@task`: still called as it was, and with a `handler` for the node."""
+class TaskFunction(Remote[P, R_co]):
+    """A function under `@task`: still called as it was; submitted by `.remote(…)`; with a `handler` for the node."""
 
     def __init__(self, function: Callable[P, R_co], handler: Handler) -> None:
         self.handler = handler

@@ -1,0 +1,105 @@
+"""A store for those who are no node: Python clients that write to a cluster directly, and tests that run handlers.
+
+It speaks of tasks and receipts, so that its users need not know the verbs; they find it under the entry-point group
+`taskqueue.direct`. State: the store, and a lock, since `execute` takes one thread at a time.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+from storage import verbs as v
+from storage.store import Result, Store, Verb, open_store
+from taskqueue.core import errors
+from taskqueue.core.clock import Clock
+from taskqueue.core.config import Config
+from taskqueue.core.events import Code, Event
+from taskqueue.core.task import Draft, Task
+from taskqueue.core.views import Declaration, Receipt
+
+
+def open_direct(config: Config, clock: Clock) -> Direct:
+    """The store that `config.storage` names, for direct use. Raises ConfigError."""
+    return Direct(open_store(config, clock))
+
+
+class Direct:
+    """See the module. Any thread may call any method."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._lock = threading.Lock()
+        self.get = store.get
+        self.statuses = store.statuses
+        self.close = store.close
+
+    def submit(self, drafts: Sequence[Draft], capacity: int) -> list[Receipt]:
+        """Store drafts while fewer than `capacity` tasks wait; one receipt each, in order."""
+        results = self._execute([v.Submit(draft, capacity) for draft in drafts])
+        return [receipt(draft, result) for draft, result in zip(drafts, results, strict=True)]
+
+    def happen(self, event: Event) -> v.Answer:
+        """Let something happen to a task. Raises StoreError."""
+        return self._answer(event)
+
+    def declarations(self) -> dict[str, Declaration]:
+        """What nodes declare of their handlers, by name. Raises StoreError."""
+        return {one.name: one for member in self._store.members() for one in member.handlers}
+
+    # -- as a node would -----------------------------------------------------------------------------------------------
+
+    def join(self, owner: str, declarations: Sequence[Declaration]) -> None:
+        """Be a node that serves these handlers, in every queue."""
+        self._answer(
+            v.Register(
+                owner=owner,
+                node=owner,
+                host="localhost",
+                pid=0,
+                workers=1,
+                queues=("*",),
+                handlers=tuple(declarations),
+                alone=True,
+            )
+        )
+
+    def claim(self, owner: str, request: int, handlers: Sequence[str]) -> Task | None:
+        """Take the next task that is due; what is due of those that wait for a time is among them."""
+        for solo in (False, True):
+            group = v.Group(tuple(handlers), ("*",), 1, solo)
+            [result] = self._execute([v.Claim(owner, request * 2 + solo, (group,))])
+            assert isinstance(result, v.Claimed)
+            if result.tasks and result.tasks[0]:
+                return result.tasks[0][0]
+        return None
+
+    def _answer(self, verb: Verb) -> v.Answer:
+        [result] = self._execute([verb])
+        if isinstance(result, errors.StoreError):
+            raise result
+        assert isinstance(result, v.Answer)
+        return result
+
+    def _execute(self, verbs: Sequence[Verb]) -> list[Result | errors.StoreError]:
+        with self._lock:
+            return self._store.execute(verbs)
+
+
+def receipt(draft: Draft, result: object) -> Receipt:
+    """What a store's answer to a submit means to the client. What is no answer leaves the outcome unknown."""
+    if not isinstance(result, v.Submitted):
+        return Receipt(id=draft.id, error=errors.Unavailable(str(result), task_id=draft.id))
+    error: errors.TaskqueueError | None = None
+    if result.code is Code.CONFLICT:
+        error = errors.Conflict(f"a task with the id {draft.id} exists already, with another body")
+    elif result.code is Code.MISMATCH:
+        error = errors.InvalidInput(
+            [("$.parameters.idempotencyKey", "this key was used before, with another body, less than a day ago")]
+        )
+    elif result.code is Code.FULL:
+        error = errors.QueueFull("queueSize tasks are waiting already; try again later")
+    elif result.code is Code.WAITS:
+        error = errors.Bystander("not stored, because another task of this batch was refused")
+    repeat = result.code is Code.DUP
+    return Receipt(id=result.id, status=result.status, created_at=result.created_at, repeat=repeat, error=error)

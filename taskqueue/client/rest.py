@@ -1,0 +1,231 @@
+"""The door to a node over REST, with httpx: pooled connections, TLS, and an asynchronous twin without threads.
+
+State: a client of httpx for each process, and one for each event loop (its connections belong to that loop, and are
+closed with it). Trouble on the way is `Later`: nobody knows, and the same again is harmless.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from msgspec import Struct
+
+from taskqueue.client import answers
+from taskqueue.client.answers import Reply
+from taskqueue.client.steps import Cancel, Later, Look, LookAll, Pause, Send, State, Step
+from taskqueue.core.errors import ConfigError, NotFound, Unavailable
+from taskqueue.core.names import is_task_id
+from taskqueue.core.task import TERMINAL
+
+if TYPE_CHECKING:
+    import httpx
+
+CONNECT = 5.0
+"""Seconds that a connection may take to be made."""
+
+ANSWER = 15.0
+"""Seconds that an answer may take beside what it was asked to wait: a node answers for certain within ten."""
+
+CONNECTIONS = 64
+LOOKS_AT_ONCE = 16
+
+
+class Request(Struct, frozen=True):
+    """One request over HTTP. `within`: seconds for its answer."""
+
+    method: str
+    path: str
+    body: bytes | None
+    within: float
+
+
+class RestDoor:
+    """See the module, and `steps.Door`."""
+
+    def __init__(self, url: str, token: str | None = None) -> None:
+        import httpx  # 150 ms; who never submits never waits for it
+
+        self._httpx = httpx
+        try:
+            base = httpx.URL(url.rstrip("/"))
+        except (httpx.InvalidURL, TypeError, ValueError) as error:
+            raise ConfigError(f"{url}: no URL: {error}") from None
+        if not base.host or base.query or base.fragment or base.userinfo:
+            raise ConfigError("expected a URL such as http://localhost:8080; a token is given as `token`")
+        if token is not None and not (token.isascii() and token.isprintable() and token.strip() == token != ""):
+            raise ConfigError("token: expected printable ASCII characters")
+        self.url = str(base)
+        headers = {"Content-Type": "application/json", "Accept": "application/json, application/problem+json"}
+        self._settings: dict[str, Any] = {
+            "base_url": base,
+            "headers": headers if token is None else {**headers, "Authorization": f"Bearer {token}"},
+            "limits": httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS),
+        }
+        self._lock = threading.Lock()
+        self._pid = 0
+        self._blocking: httpx.Client | None = None
+        self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, _Loop] = WeakKeyDictionary()
+
+    def now(self) -> float:
+        """See `Door.now`."""
+        return time.monotonic()
+
+    # -- blocking ----------------------------------------------------------------------------------------------------
+
+    def do(self, step: Step) -> Any:
+        """See `Door.do`."""
+        if isinstance(step, Pause):
+            return time.sleep(step.seconds)
+        if isinstance(step, LookAll):
+            looks = [self.do(Look(task_id, 0, step.within)) for task_id in step.ids]
+            return _ended(step, looks)
+        request = _request(step)
+        try:
+            reply = self._client().request(**self._arguments(request))
+        except self._httpx.TransportError as error:
+            return self._trouble(step, error)
+        return _answer(step, _reply(reply))
+
+    def _client(self) -> httpx.Client:
+        with self._lock:
+            if self._blocking is None or self._pid != os.getpid():
+                # After a fork the parent's connections are the parent's; they are not even closed here.
+                self._pid = os.getpid()
+                self._blocking = self._httpx.Client(**self._settings)
+            return self._blocking
+
+    def close(self) -> None:
+        """See `Door.close`."""
+        with self._lock:
+            client, self._blocking = self._blocking, None
+        if client is not None and self._pid == os.getpid():
+            client.close()
+
+    # -- in an event loop --------------------------------------------------------------------------------------------
+
+    async def do_async(self, step: Step) -> Any:
+        """See `Door.do_async`."""
+        if isinstance(step, Pause):
+            return await asyncio.sleep(step.seconds)
+        if isinstance(step, LookAll):
+            return _ended(step, await self._look_all(step))
+        request = _request(step)
+        try:
+            reply = await (await self._client_async()).request(**self._arguments(request))
+        except self._httpx.TransportError as error:
+            return self._trouble(step, error)
+        return _answer(step, _reply(reply))
+
+    async def _look_all(self, step: LookAll) -> list[State | Later]:
+        room = asyncio.Semaphore(LOOKS_AT_ONCE)
+
+        async def look(task_id: str) -> State | Later:
+            async with room:
+                state: State | Later = await self.do_async(Look(task_id, 0, step.within))
+                return state
+
+        return await asyncio.gather(*map(look, step.ids))
+
+    async def _client_async(self) -> httpx.AsyncClient:
+        loop = asyncio.get_running_loop()
+        known = self._loops.get(loop)
+        if known is None:
+            client = self._httpx.AsyncClient(**self._settings)
+            known = self._loops[loop] = _Loop(client, lambda: self._loops.pop(loop, None))
+            await known.begin()
+        return known.client
+
+    async def close_async(self) -> None:
+        """See `Door.close_async`."""
+        known = self._loops.get(asyncio.get_running_loop())
+        if known is not None:
+            await known.end()
+        self.close()
+
+    # -- both --------------------------------------------------------------------------------------------------------
+
+    def _arguments(self, request: Request) -> dict[str, Any]:
+        timeout = self._httpx.Timeout(request.within, connect=min(CONNECT, request.within))
+        return {"method": request.method, "url": request.path, "content": request.body, "timeout": timeout}
+
+    def _trouble(self, step: Step, error: Exception) -> Any:
+        """No answer, or half of one."""
+        if isinstance(error, self._httpx.UnsupportedProtocol):
+            raise ConfigError(f"{self.url}: {error}") from None
+        text = f"{self.url} does not answer: {str(error) or type(error).__name__}"
+        if isinstance(step, Send):
+            later: list[Any] = [Later(Unavailable(text, task_id=item.id)) for item in step.items]
+            return later
+        return Later(Unavailable(text, task_id=getattr(step, "id", None)))
+
+
+class _Loop:
+    """The connections of one event loop. An event loop closes its asynchronous generators when it ends: so it does
+    these, in a `finally`.
+    """
+
+    def __init__(self, client: httpx.AsyncClient, forget: Callable[[], object]) -> None:
+        self.client = client
+        self._forget = forget
+        self._keeper = self._keep()
+
+    async def _keep(self) -> AsyncGenerator[None, None]:
+        try:
+            yield
+        finally:
+            self._forget()
+            await self.client.aclose()
+
+    async def begin(self) -> None:
+        await anext(self._keeper)
+
+    async def end(self) -> None:
+        await self._keeper.aclose()
+
+
+# -- requests and answers ----------------------------------------------------------------------------------------------
+
+
+def _request(step: Step) -> Request:
+    if isinstance(step, Send):
+        if len(step.items) == 1:
+            return Request("POST", "/api/tasks", step.items[0].body, min(step.within, ANSWER))
+        body = b'{"tasks":[' + b",".join(item.body for item in step.items) + b"]}"
+        return Request("POST", "/api/tasks/batch", body, ANSWER)
+    assert isinstance(step, Look | Cancel)
+    if not is_task_id(step.id):
+        raise NotFound(f"no task has the id {step.id!r}")
+    if isinstance(step, Cancel):
+        return Request("POST", f"/api/tasks/{step.id}/cancel", None, min(step.within, ANSWER))
+    query = f"?wait={step.wait:.3f}s" if step.wait >= 0.001 else ""
+    return Request("GET", f"/api/tasks/{step.id}{query}", None, min(step.within, ANSWER) + step.wait)
+
+
+def _reply(reply: httpx.Response) -> Reply:
+    headers: Mapping[str, str] = reply.headers
+    return Reply(reply.status_code, reply.content, headers.get("Retry-After"))
+
+
+def _answer(step: Step, reply: Reply) -> Any:
+    if isinstance(step, Send):
+        if len(step.items) == 1:
+            return [answers.submitted(reply, step.items[0])]
+        return answers.all_submitted(reply, list(step.items))
+    return answers.shown(reply) if isinstance(step, Look) else answers.cancelled(reply)
+
+
+def _ended(step: LookAll, looks: list[State | Later]) -> set[str] | Later:
+    for look in looks:
+        if isinstance(look, Later):
+            return look
+    return {
+        task_id
+        for task_id, look in zip(step.ids, looks, strict=True)
+        if isinstance(look, State) and look.status in TERMINAL
+    }
