@@ -7,7 +7,7 @@ It speaks of tasks and receipts, so that its users need not know the verbs; they
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from storage import verbs as v
 from storage.store import Result, Store, Verb, open_store
@@ -17,6 +17,8 @@ from taskqueue.core.config import Config
 from taskqueue.core.events import Code, Event
 from taskqueue.core.task import Draft, Task
 from taskqueue.core.views import Declaration, Receipt
+
+Pour = Callable[[Iterable[v.Submit]], list[Result | errors.StoreError]]
 
 
 def open_direct(config: Config, clock: Clock) -> Direct:
@@ -32,12 +34,24 @@ class Direct:
         self._lock = threading.Lock()
         self.get = store.get
         self.statuses = store.statuses
+        self.find = store.find
         self.close = store.close
 
-    def submit(self, drafts: Sequence[Draft], capacity: int) -> list[Receipt]:
-        """Store drafts while fewer than `capacity` tasks wait; one receipt each, in order."""
-        results = self._execute([v.Submit(draft, capacity) for draft in drafts])
-        return [receipt(draft, result) for draft, result in zip(drafts, results, strict=True)]
+    def submit(self, drafts: Iterable[Draft], capacity: int) -> list[Receipt]:
+        """Store drafts while fewer than `capacity` tasks wait; one receipt each, in order. Where the store can, it
+        begins before the last of them is made.
+        """
+        made: list[Draft] = []
+
+        def submits() -> Iterator[v.Submit]:
+            for draft in drafts:
+                made.append(draft)
+                yield v.Submit(draft, capacity)
+
+        pour: Pour = getattr(self._store, "pour", None) or (lambda verbs: self._store.execute(list(verbs)))
+        with self._lock:
+            results = pour(submits())
+        return [receipt(draft, result) for draft, result in zip(made, results, strict=True)]
 
     def happen(self, event: Event) -> v.Answer:
         """Let something happen to a task. Raises StoreError."""

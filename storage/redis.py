@@ -10,7 +10,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from storage import redis_claims
 from storage import verbs as v
 from storage.connection import Dialer, waits
 from storage.redis_answers import results as answered
-from storage.redis_calls import Call, plan
+from storage.redis_calls import PER_CALL, Call, plan
 from storage.redis_checks import Facts, NotMaster
 from storage.redis_clean import clean
 from storage.redis_dataset import Datasets
@@ -135,6 +136,33 @@ class RedisStore(Reads):
             [result] = self._execute(self._beats, [verb])
         assert isinstance(result, v.Beaten | StoreError)
         return result
+
+    def pour(self, submits: Iterable[v.Submit]) -> list[Result | StoreError]:
+        """`execute` for submits that take their time to be made: Redis stores some while the next are made. They are
+        stored in their order.
+        """
+        results: dict[int, Any] = {}
+        count = 0
+
+        def calls() -> Iterator[Call]:
+            nonlocal count
+            source = iter(submits)
+            while some := list(islice(source, PER_CALL)):
+                refused: dict[int, StoreError] = {}
+                for call in plan(some, refused):
+                    call.places = [count + place for place in call.places]
+                    yield call
+                results.update({count + place: error for place, error in refused.items()})
+                count += len(some)
+
+        def done(call: Call, reply: Any) -> None:
+            if isinstance(reply, StoreError):
+                results.update(dict.fromkeys(call.places, reply))
+            else:
+                results.update(answered(call, reply))
+
+        self._writer.pour(calls(), done)
+        return [results[place] for place in range(count)]
 
     def _execute(self, writer: Writer, verbs: Sequence[Verb]) -> list[Result | StoreError]:
         results: dict[int, Any] = {}

@@ -24,8 +24,11 @@ def results(call: Call, reply: Any) -> Iterator[tuple[int, Result]]:
     return zip(call.places, ANSWERS[call.script](call, reply), strict=True)
 
 
+_CODES: dict[bytes, Code] = {code.encode(): code for code in Code}
+
+
 def _code(reply: Any) -> Code:
-    return Code(reply[0].decode())
+    return _CODES[reply[0]]
 
 
 def _submitted(call: Call, reply: Any) -> list[v.Submitted]:

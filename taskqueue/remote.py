@@ -154,7 +154,7 @@ class Prepared(Generic[P, T]):
 
         function = self._function
         payload = function.payload(args, kwargs)
-        return Body(function.handler.name, payload, self._parameters, self._id, function.returns)
+        return Body(function.handler.name, payload, self._parameters, self._id, function.returns, function)
 
     def _by(self) -> Client:
         from taskqueue.client.ambient import current

@@ -74,7 +74,7 @@ class _Parameters(Struct, rename="camel"):
 
 class _Task(Struct):
     status: Status
-    result: Raw | None
+    result: Raw
     error: Failure | None
     parameters: _Parameters = msgspec.field(default_factory=_Parameters)
 
@@ -117,8 +117,8 @@ def shown(reply: Reply) -> State | Later:
     if reply.status != HTTPStatus.OK:
         return _not_done(reply)
     task = _read(_TASK, reply)
-    result = None if task.result is None else bytes(task.result)
-    return State(task.status, result, task.error, task.parameters.keep_result)
+
+    return State(task.status, bytes(task.result), task.error, task.parameters.keep_result)
 
 
 def cancelled(reply: Reply) -> Later | None:

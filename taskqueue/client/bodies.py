@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
@@ -12,6 +12,7 @@ from taskqueue.client.results import Returns
 from taskqueue.client.steps import Item
 from taskqueue.core.errors import InvalidInput
 from taskqueue.core.ids import Ids
+from taskqueue.remote import Remote
 
 R = TypeVar("R")
 
@@ -39,7 +40,7 @@ _NAMES = {
 class Body(msgspec.Struct, Generic[R], frozen=True):
     """A submit that is not sent yet: `Body(handler, payload, parameters)`, or from `.body(…)` of a `@task` function.
 
-    `parameters` are those of the REST API; `returns` says what the result is read as.
+    `parameters` are those of the REST API; `returns` says what the result is read as, `function` whose it is.
     """
 
     handler: str
@@ -47,6 +48,7 @@ class Body(msgspec.Struct, Generic[R], frozen=True):
     parameters: Mapping[str, Any] = {}
     id: str | None = None
     returns: Returns[R] | None = None
+    function: Remote[Any, Any] | None = None
 
 
 Submittable = Body[Any] | Mapping[str, Any]
@@ -117,18 +119,18 @@ def _guilty(fields: Mapping[str, Any]) -> str:
 
 
 class Batch:
-    """Bodies on their way, in order: of each its item, or what was wrong with it before it was sent."""
+    """Bodies on their way, in order: of each its item, which `make` makes, or what was wrong with it before that."""
 
-    def __init__(self, ids: Ids) -> None:
+    def __init__(self, make: Callable[[Submittable], Item]) -> None:
         self.entries: list[Item | InvalidInput] = []
         self.returns: list[Returns[Any] | None] = []
         self.size = 0
-        self._ids = ids
+        self._make = make
 
     def add(self, body: Submittable) -> None:
         """Take one more."""
         try:
-            item = item_of(body, self._ids)
+            item = self._make(body)
         except InvalidInput as error:
             self.entries.append(error)
         else:

@@ -81,11 +81,11 @@ class Client:
 
     def send(self, body: Body[R]) -> TaskRef[R]:
         """Submit what `.body(…)` of a `@task` function gave. Raises as `submit`."""
-        return self._ref(self.run(self._submit(item_of(body, self._ids))), body)
+        return self._ref(self.run(self._submit(self.item(body))), body)
 
     async def send_async(self, body: Body[R]) -> TaskRef[R]:
         """`send`, for an event loop."""
-        return self._ref(await self.run_async(self._submit(item_of(body, self._ids))), body)
+        return self._ref(await self.run_async(self._submit(self.item(body))), body)
 
     def _submit(self, item: Item) -> Flow[str]:
         return flows.submit(item, self.now, self.timeout)
@@ -167,20 +167,20 @@ class Client:
             raise many.stopped
 
     def _answers(self, bodies: Iterable[Submittable], patience: float, many: _Many) -> Iterator[Answered[Any]]:
-        batch = Batch(self._ids)
+        batch = Batch(self.item)
         for body in bodies:
             batch.add(body)
             if batch.full:
                 yield from self._merged(batch, self.run(self._submit_all(batch, patience)), many)
                 if many.stopped is not None:
                     return
-                batch = Batch(self._ids)
+                batch = Batch(self.item)
         yield from self._merged(batch, self.run(self._submit_all(batch, patience)), many)
 
     async def _answers_async(
         self, bodies: Iterable[Submittable] | AsyncIterable[Submittable], patience: float, many: _Many
     ) -> AsyncIterator[Answered[Any]]:
-        batch = Batch(self._ids)
+        batch = Batch(self.item)
         async for body in _each(bodies):
             batch.add(body)
             if batch.full:
@@ -189,7 +189,7 @@ class Client:
                     yield answer
                 if many.stopped is not None:
                     return
-                batch = Batch(self._ids)
+                batch = Batch(self.item)
         for answer in self._merged(batch, await self.run_async(self._submit_all(batch, patience)), many):
             yield answer
 
@@ -213,6 +213,10 @@ class Client:
             yield outcome.error
 
     # -- how ---------------------------------------------------------------------------------------------------------
+
+    def item(self, body: Submittable) -> Item:
+        """What is sent of a body; for this package. Raises InvalidInput."""
+        return item_of(body, self._ids)
 
     def run(self, flow: Flow[T]) -> T:
         """Carry a flow out; for this package."""

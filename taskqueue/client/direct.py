@@ -12,7 +12,7 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import entry_points
 from typing import Any, Protocol
 
@@ -78,7 +78,7 @@ class Store(Protocol):
     statuses: Callable[[Sequence[str]], dict[str, Status]]
     close: Callable[[], None]
 
-    def submit(self, drafts: Sequence[Draft], capacity: int) -> list[Receipt]: ...
+    def submit(self, drafts: Iterable[Draft], capacity: int) -> list[Receipt]: ...
 
     def happen(self, event: Event) -> Answer: ...
 
@@ -184,19 +184,22 @@ class DirectDoor:
 
     def _send(self, items: Sequence[Item]) -> list[Outcome]:
         outcomes: list[Outcome | None] = []
-        drafts: list[Draft] = []
         try:
             declared = self._declarations()
         except StoreError as error:
             return [Later(_unavailable(error, item.id)) for item in items]
-        for item in items:
-            try:
-                drafts.append(self._draft(item, declared))
-                outcomes.append(None)
-            except TaskqueueError as error:
-                outcomes.append(Refused(error))
-        receipts = self.store.submit(drafts, self._config.queue_size) if drafts else []
-        answers = map(_outcome, receipts)
+
+        def drafts() -> Iterator[Draft]:
+            for item in items:
+                try:
+                    draft = self._draft(item, declared)
+                except TaskqueueError as error:
+                    outcomes.append(Refused(error))
+                else:
+                    outcomes.append(None)
+                    yield draft
+
+        answers = map(_outcome, self.store.submit(drafts(), self._config.queue_size))
         return [next(answers) if outcome is None else outcome for outcome in outcomes]
 
     def _draft(self, item: Item, declared: Mapping[str, Declaration]) -> Draft:

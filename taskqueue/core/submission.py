@@ -37,6 +37,9 @@ class Parameters(Struct, frozen=True, kw_only=True):
     keep_result: bool | None = None
 
 
+_NOTHING = Parameters()
+
+
 class Submission(Struct, frozen=True, kw_only=True):
     """One task as a client sent it, checked. `payload` is its JSON text; `digest` tells equal bodies from others."""
 
@@ -116,6 +119,8 @@ def parse_submission(body: bytes | Raw, *, max_payload: int, header_key: str | N
 
 def _read_parameters(sent: object, header_key: str | None, problems: fields.Problems) -> Parameters:
     """The parameters; what is wrong with them is added to `problems`."""
+    if sent == {} and header_key is None:
+        return _NOTHING
     try:
         values = fields.read_object(sent, _PARAMETERS, "$.parameters.")
     except InvalidInput as error:

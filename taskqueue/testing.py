@@ -1,0 +1,358 @@
+"""For tests of code that submits: a queue in memory, whose handlers run when the test says so, on a clock it moves.
+
+    with testing.queue(myapp.tasks) as queue:
+        signup("ada@example.com")            # calls send_email.options(delay="5m").remote(…)
+        queue.advance("5m")
+        queue.run()
+        assert queue.tasks()[0].status == "completed"
+
+The rules are the real ones: submits are checked as a node does, the store is the one in memory (the reference for all
+others), and what a handler returns or raises is judged by a node's own code. What there is not: time-outs, several
+workers, and jitter. Inside the `with`, `taskqueue.connect` and `.remote()` lead here, in every thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
+
+import msgspec
+
+from taskqueue.client.ambient import override
+from taskqueue.client.bodies import Body, Submittable
+from taskqueue.client.client import Client
+from taskqueue.client.direct import DirectDoor, open_store
+from taskqueue.client.steps import Item, Look, LookAll, Send, Step
+from taskqueue.context import Span, micros
+from taskqueue.core import events as ev
+from taskqueue.core.clock import SECOND, ManualClock
+from taskqueue.core.config import Config
+from taskqueue.core.ids import CountingIds
+from taskqueue.core.retry import delay
+from taskqueue.core.task import TERMINAL, Status, Task
+from taskqueue.core.views import Declaration, Filter
+from taskqueue.errors import NotFinished
+from taskqueue.handlers import Handler, TaskFunction
+from taskqueue.modules import collect
+
+OWNER = "test"
+STANDSTILL = 600.0
+"""Seconds of waiting, which pass at once, after which somebody waits for what does not come."""
+
+MOST_MOVES = 10_000
+
+
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
+    """A task as a test sees it. `outcomes`: how each attempt ended, oldest first; `payload` and `result` as JSON reads.
+
+    `wait`: seconds until it may run, 0 where it could already or has ended.
+    """
+
+    id: str
+    handler: str
+    queue: str
+    payload: Any
+    status: Status
+    priority: int
+    tags: tuple[str, ...]
+    attempt: int
+    retries_left: int
+    outcomes: tuple[str, ...]
+    progress: float | None
+    result: Any
+    error: str | None
+    wait: float
+
+
+@contextmanager
+def queue(*handlers: ModuleType | TaskFunction[Any, Any], **settings: Any) -> Iterator[Queue]:
+    """A queue in memory. Tasks run when the test calls `run`, or waits for a result.
+
+    Args:
+        handlers: modules or functions under `@task` whose tasks are run. A function that is submitted by `.remote()`
+            need not be named.
+        settings: of a node's `Config`, such as `queue_size=10` or `retry_count=0`.
+    """
+    with _opened(Queue(handlers, settings, inline=False)) as opened:
+        yield opened
+
+
+@contextmanager
+def inline(*handlers: ModuleType | TaskFunction[Any, Any], **settings: Any) -> Iterator[Queue]:
+    """The same, but tasks that are due run inside the submit itself. A failed one waits for its backoff as ever."""
+    with _opened(Queue(handlers, settings, inline=True)) as opened:
+        yield opened
+
+
+@contextmanager
+def _opened(queue: Queue) -> Iterator[Queue]:
+    with override(queue.client):
+        yield queue
+
+
+class Queue:
+    """See the module.
+
+    Attributes:
+        client: what `.remote()` and `connect` use.
+        clock: the store's clock, which stands still until it is moved.
+    """
+
+    def __init__(
+        self, handlers: tuple[ModuleType | TaskFunction[Any, Any], ...], settings: dict[str, Any], *, inline: bool
+    ) -> None:
+        from taskqueue import builtin
+
+        modules = [one for one in handlers if isinstance(one, ModuleType)]
+        functions = [one for one in handlers if not isinstance(one, ModuleType)]
+        self._handlers = {**collect([builtin, *modules]), **{one.handler.name: one.handler for one in functions}}
+        self._config = Config(**{"storage": "memory", **settings})
+        self._inline = inline
+        self._request = 0
+        self._here = threading.local()
+        self._lock = threading.Lock()
+        self.clock = ManualClock()
+        self._store = open_store(self._config, self.clock)
+        self._store.join(OWNER, ())
+        self._door = _Door(self, self._config, self._store)
+        self.client: Client = _TestClient(self._door, self._learn)
+
+    # -- what a test does ----------------------------------------------------------------------------------------------
+
+    def advance(self, span: Span) -> None:
+        """Let time pass: seconds, `"5m"`, or a timedelta. What has become due then runs at the next `run`."""
+        self.clock.advance(micros(span))
+
+    def run(self) -> int:
+        """Run what is due, and what that submits, until nothing is due; how many attempts that took."""
+        count = 0
+        while (task := self._claim()) is not None:
+            self._attempt(task)
+            count += 1
+        return count
+
+    def run_all(self) -> int:
+        """`run`, and move the clock to whatever is due next (delays, backoffs, snoozes) until nothing waits any more.
+
+        Raises NotFinished where that has no end.
+        """
+        count = self.run()
+        for _ in range(MOST_MOVES):
+            now = self.clock.now()
+            left = (task for task in self._all() if task.status not in TERMINAL)
+            due = [task.due_at for task in left if task.handler in self._handlers]
+            if not due:
+                return count
+            self.clock.advance(max(1, min(due) - now))
+            count += self.run()
+        raise NotFinished(f"after {MOST_MOVES:,} moves of the clock there still are tasks that wait", "")
+
+    def tasks(self, handler: str | None = None, status: str | None = None) -> list[Seen]:
+        """The tasks there are, oldest first; those of a handler, or in a state, if it is given."""
+        now = self.clock.now()
+        wanted = (task for task in self._all() if handler in (None, task.handler) and status in (None, task.status))
+        return [_seen(task, now) for task in wanted]
+
+    def task(self, id: str) -> Seen:
+        """One of them. Raises KeyError."""
+        task = self._store.get(id)
+        if task is None:
+            raise KeyError(id)
+        return _seen(task, self.clock.now())
+
+    # -- how -----------------------------------------------------------------------------------------------------------
+
+    def _all(self) -> list[Task]:
+        found: list[Task] = []
+        cursor: str | None = None
+        while True:
+            page = self._store.find(Filter(), 1_000, cursor)
+            found += page.tasks
+            cursor = page.cursor
+            if cursor is None:
+                return found[::-1]
+
+    def _learn(self, body: Body[Any]) -> None:
+        if body.function is not None:
+            self._handlers.setdefault(body.handler, body.function.handler)
+
+    def _claim(self) -> Task | None:
+        with self._lock:
+            self._request += 1
+            taken: Task | None = self._store.claim(OWNER, self._request, tuple(self._handlers))
+            return taken
+
+    def _attempt(self, task: Task) -> None:
+        """Run a task once, here; its ending goes to the store as a node's does."""
+        from actors.pool import Raised, Returned, Run, Snoozed
+        from actors.runners import Desk
+
+        handler = self._handlers[task.handler]
+        run = Run(task, handler)
+        desk = Desk(_Reports(self._store), self.clock, self._config.max_result_bytes)  # type: ignore[arg-type]
+        if run.cancelled is not None:
+            run.cancelled = _Cancelled(self._store, task.id)  # type: ignore[assignment]
+        try:
+            value = handler.function(**desk.arguments(run))
+            ending = desk.returned(run, _finished(value) if handler.isolation == "async" else value)
+        except (Exception, SystemExit) as error:
+            ending = desk.raised(run, error)
+        common: dict[str, Any] = {"id": task.id, "op": str(task.fence), "owner": OWNER, "fence": task.fence}
+        event: ev.Event
+        if isinstance(ending, Returned):
+            event = ev.Complete(result=ending.result, **common)
+        elif isinstance(ending, Snoozed):
+            event = ev.Snooze(delay=ending.delay, **common)
+        else:
+            assert isinstance(ending, Raised)
+            event = ev.Fail(
+                type=ending.type,
+                message=ending.message,
+                cause=ending.cause,
+                delay=self._backoff(task, handler) if ending.delay is None else ending.delay,
+                final=ending.final,
+                **common,
+            )
+        self._store.happen(event)
+
+    def _backoff(self, task: Task, handler: Handler) -> int:
+        return delay(handler.backoff or self._config.backoff, task.retries - task.retries_left + 1, lambda: 0.5)
+
+    def submitted(self) -> None:
+        """Somebody has submitted something; for the door."""
+        if self._inline and not getattr(self._here, "running", False):
+            # What a handler submits runs after it, by the run that goes on in this thread.
+            self._here.running = True
+            try:
+                self.run()
+            finally:
+                self._here.running = False
+
+    def declarations(self) -> dict[str, Declaration]:
+        """What the handlers declare; for the door."""
+        return {name: handler.declaration() for name, handler in self._handlers.items()}
+
+
+class _TestClient(Client):
+    """A client whose ids are counted, and that tells what functions it meets."""
+
+    def __init__(self, door: _Door, learn: Callable[[Body[Any]], None]) -> None:
+        super().__init__(door, ids=CountingIds("task-"))
+        self._learn = learn
+
+    def item(self, body: Submittable) -> Item:
+        if isinstance(body, Body):
+            self._learn(body)
+        return super().item(body)
+
+
+class _Door(DirectDoor):
+    """The door to the store in memory. Waiting for it takes no time; who waits lets what is due run first."""
+
+    def __init__(self, queue: Queue, config: Config, store: Any) -> None:
+        super().__init__("memory://", config, lambda: store)
+        self._queue = queue
+        self._passed = 0.0
+        self._since = 0.0
+
+    def now(self) -> float:
+        return self._passed
+
+    def pause(self, seconds: float) -> None:
+        self._passed += max(seconds, 0.001)
+        if self._passed - self._since > STANDSTILL:
+            self._since = self._passed
+            raise NotFinished("nothing more is due: the test's clock stands still; see advance() and run_all()", "")
+
+    def do(self, step: Step) -> Any:
+        if isinstance(step, Send):
+            outcomes = super().do(step)
+            self._queue.submitted()
+            return outcomes
+        if isinstance(step, LookAll) or (isinstance(step, Look) and step.wait > 0):
+            self._since = self._passed if self._queue.run() else self._since
+        if isinstance(step, Look) and step.wait > 0:
+            task = self.look(step)
+            if task.status not in TERMINAL:
+                wait = max(0, task.due_at - self._queue.clock.now()) / SECOND
+                when = f"due in {wait:g} s of the test's clock" if wait else "due, but nobody serves its handler"
+                raise NotFinished(f"task {task.id} is {task.status}, {when}; see advance() and run_all()", task.id)
+        return super().do(step)
+
+    async def do_async(self, step: Step) -> Any:
+        return await asyncio.to_thread(self.do, step)
+
+    def close(self) -> None:
+        """Nothing: the store lives as long as the test."""
+
+    def _declarations(self) -> dict[str, Declaration]:
+        return self._queue.declarations()
+
+
+class _Reports:
+    """Takes the place of a node's pool: progress goes to the store at once."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+
+    def report(self, run: Any, fraction: float, note: str) -> None:
+        task = run.task
+        self._store.happen(ev.Report(id=task.id, owner=OWNER, fence=task.fence, fraction=fraction, note=note))
+
+
+class _Cancelled:
+    """Set once the task was cancelled."""
+
+    def __init__(self, store: Any, task_id: str) -> None:
+        self._store = store
+        self._id = task_id
+
+    def is_set(self) -> bool:
+        task = self._store.get(self._id)
+        return task is None or task.status is Status.CANCELLED
+
+
+def _finished(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """What a coroutine comes to, on an event loop of its own; in a thread of its own where a loop runs here."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(coroutine)
+    box: list[Any] = []
+
+    def work() -> None:
+        try:
+            box.extend((True, asyncio.run(coroutine)))
+        except BaseException as error:
+            box.extend((False, error))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    well, value = box
+    if not well:
+        raise value
+    return value
+
+
+def _seen(task: Task, now: int) -> Seen:
+    return Seen(
+        id=task.id,
+        handler=task.handler,
+        queue=task.queue,
+        payload=msgspec.json.decode(task.payload),
+        status=task.status,
+        priority=task.priority,
+        tags=task.tags,
+        attempt=task.attempt,
+        retries_left=task.retries_left,
+        outcomes=tuple(attempt.outcome.value for attempt in task.history),
+        progress=None if task.progress is None else task.progress.fraction,
+        result=None if task.result is None else msgspec.json.decode(task.result),
+        error=None if task.error is None else f"{task.error.type}: {task.error.message}",
+        wait=0.0 if task.status in TERMINAL else max(0, task.due_at - now) / SECOND,
+    )
