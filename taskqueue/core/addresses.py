@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from typing import Any
-from urllib.parse import parse_qs, unquote
 
 from msgspec import Struct
 
@@ -42,6 +41,8 @@ def parse_address(text: str) -> Address:
     Raises:
         ValueError: with what is wrong; the text, which may hold a password, is not repeated.
     """
+    from urllib.parse import parse_qs, unquote  # only who has a URL waits for it
+
     if "://" not in text:
         return Address(kind="tcp", hosts=(_host(text, REDIS_PORT),))
     scheme, _, rest = text.partition("://")

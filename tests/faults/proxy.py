@@ -1,4 +1,4 @@
-"""A proxy before Redis that loses, delays or swallows what passes; it stands in for a bad network."""
+"""A proxy before Redis or a node that loses, delays or swallows what passes; it stands in for a bad network."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ CHUNK = 1 << 16
 
 
 class Proxy:
-    """Listens on a Unix socket and passes everything on to another, until it is told otherwise.
+    """Listens on a Unix socket, or on a port of 127.0.0.1, and passes everything on to another of the kind, until it is
+    told otherwise.
 
     `drop_reply(mark)`: the next request that holds `mark` is passed on, its answer is thrown away as soon as it comes,
     and the connection is cut: so it was carried out, and the client does not know. `hold()` holds back whatever comes
     from the server (a black hole), `release()` ends that. `cut()` breaks all connections; `refuse()` lets nobody in.
     """
 
-    def __init__(self, path: Path, server: Path) -> None:
+    def __init__(self, path: Path | None, server: Path | int) -> None:
+        """`path`: where it listens; None with the port of a server, before which it takes a port of its own."""
         self.path = path
         self.dropped = 0
         self._server = server
@@ -33,9 +35,10 @@ class Proxy:
         self._lock = threading.Lock()
         self._sockets: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(str(path))
+        self._listener = socket.socket(socket.AF_INET if path is None else socket.AF_UNIX)
+        self._listener.bind(("127.0.0.1", 0) if path is None else str(path))
         self._listener.listen(64)
+        self.port: int = 0 if path is not None else self._listener.getsockname()[1]
         self._start(self._accept)
 
     @property
@@ -94,11 +97,12 @@ class Proxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            server = socket.socket(socket.AF_UNIX)
+            tcp = isinstance(self._server, int)
+            server = socket.socket(socket.AF_INET if tcp else socket.AF_UNIX)
             try:
                 if self._refusing:
                     raise ConnectionRefusedError
-                server.connect(str(self._server))
+                server.connect(("127.0.0.1", self._server) if tcp else str(self._server))
             except OSError:
                 client.close()
                 server.close()
