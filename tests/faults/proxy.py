@@ -25,7 +25,8 @@ class Proxy:
         """`path`: where it listens; None with the port of a server, before which it takes a port of its own."""
         self.path = path
         self.dropped = 0
-        self._server = server
+        self.server = server
+        """Whom it stands before; may be changed for those who come next."""
         self._mark: bytes | None = None
         self._open = threading.Event()
         self._open.set()
@@ -97,12 +98,12 @@ class Proxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            tcp = isinstance(self._server, int)
+            tcp = isinstance(self.server, int)
             server = socket.socket(socket.AF_INET if tcp else socket.AF_UNIX)
             try:
                 if self._refusing:
                     raise ConnectionRefusedError
-                server.connect(("127.0.0.1", self._server) if tcp else str(self._server))
+                server.connect(("127.0.0.1", self.server) if tcp else str(self.server))
             except OSError:
                 client.close()
                 server.close()

@@ -1,5 +1,5 @@
-"""What a type checker says of code that submits: the handler's parameters are those of `.remote`, its return type is the
-ref's. mypy looks at `typed_use.txt`, where each line that is wrong says so.
+"""What a type checker says of code that submits: the handler's parameters are those of `.remote`, its return type is
+the ref's. mypy looks at `typed_use.txt`, where each line that is wrong says so.
 """
 
 from __future__ import annotations
