@@ -43,7 +43,7 @@ OWNER = "test"
 STANDSTILL = 600.0
 """Seconds of waiting, which pass at once, after which somebody waits for what does not come."""
 
-MOST_MOVES = 10_000
+MOST_MOVES = 1_000
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):

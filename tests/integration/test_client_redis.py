@@ -13,6 +13,7 @@ import pytest
 
 import taskqueue
 from storage.direct import Direct, open_direct
+from storage.keys import prefix
 from taskqueue import Client, TaskRef, builtin
 from taskqueue.core import events as ev
 from taskqueue.core.clock import SystemClock
@@ -128,7 +129,7 @@ def test_the_configuration_says_the_rest(server: RedisServer, monkeypatch: pytes
     monkeypatch.setenv("TASKQUEUE_RETRY_COUNT", "9")
     monkeypatch.setenv("TASKQUEUE_REDIS_ADDRESS", "elsewhere:1")
     monkeypatch.setenv("TASKQUEUE_CLEAN_REDIS_ON_START", "true")
-    server.client.set("taskqueue:{environment}:mark", "1")
+    server.client.set(prefix("environment") + "mark", "1")
     with taskqueue.connect(server.url, settings={"taskTimeout": "7s"}, default=False) as queue:
         ref = queue.submit("nobodys", 1)
     store = open_direct(Config(storage="redis", redis_address=server.url, namespace="environment"), SystemClock())
@@ -136,7 +137,7 @@ def test_the_configuration_says_the_rest(server: RedisServer, monkeypatch: pytes
     store.close()
     assert task is not None
     assert (task.retries, task.timeout) == (9, 7_000_000)
-    assert server.client.get("taskqueue:{environment}:mark") == b"1"  # a client never cleans
+    assert server.client.get(prefix("environment") + "mark") == b"1"  # a client never cleans
 
 
 def test_the_same_again_is_the_same_task(queue: Client) -> None:
