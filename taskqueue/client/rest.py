@@ -1,6 +1,6 @@
-"""The door to a node over REST, with httpx: pooled connections, TLS, and an asynchronous twin without threads.
+"""The door to a node over REST, with httpx2: pooled connections, TLS, and an asynchronous twin without threads.
 
-State: a client of httpx for each process, and one for each event loop (its connections belong to that loop, and are
+State: a client of httpx2 for each process, and one for each event loop (its connections belong to that loop, and are
 closed with it). Trouble on the way is `Later`: nobody knows, and the same again is harmless.
 """
 
@@ -24,7 +24,7 @@ from taskqueue.core.names import is_task_id
 from taskqueue.core.task import TERMINAL
 
 if TYPE_CHECKING:
-    import httpx
+    import httpx2
 
 CONNECT = 5.0
 """Seconds that a connection may take to be made."""
@@ -49,12 +49,12 @@ class RestDoor:
     """See the module, and `steps.Door`."""
 
     def __init__(self, url: str, token: str | None = None) -> None:
-        import httpx  # 150 ms; who never submits never waits for it
+        import httpx2  # 100 ms; who never submits never waits for it
 
-        self._httpx = httpx
+        self._httpx2 = httpx2
         try:
-            base = httpx.URL(url.rstrip("/"))
-        except (httpx.InvalidURL, TypeError, ValueError) as error:
+            base = httpx2.URL(url.rstrip("/"))
+        except (httpx2.InvalidURL, TypeError, ValueError) as error:
             raise ConfigError(f"{url}: no URL: {error}") from None
         if not base.host or base.query or base.fragment or base.userinfo:
             raise ConfigError("expected a URL such as http://localhost:8080; a token is given as `token`")
@@ -65,11 +65,11 @@ class RestDoor:
         self._settings: dict[str, Any] = {
             "base_url": base,
             "headers": headers if token is None else {**headers, "Authorization": f"Bearer {token}"},
-            "limits": httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS),
+            "limits": httpx2.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS),
         }
         self._lock = threading.Lock()
         self._pid = 0
-        self._blocking: httpx.Client | None = None
+        self._blocking: httpx2.Client | None = None
         self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, _Loop] = WeakKeyDictionary()
 
     def now(self) -> float:
@@ -88,16 +88,16 @@ class RestDoor:
         request = _request(step)
         try:
             reply = self._client().request(**self._arguments(request))
-        except self._httpx.TransportError as error:
+        except self._httpx2.TransportError as error:
             return self._trouble(step, error)
         return _answer(step, _reply(reply))
 
-    def _client(self) -> httpx.Client:
+    def _client(self) -> httpx2.Client:
         with self._lock:
             if self._blocking is None or self._pid != os.getpid():
                 # After a fork the parent's connections are the parent's; they are not even closed here.
                 self._pid = os.getpid()
-                self._blocking = self._httpx.Client(**self._settings)
+                self._blocking = self._httpx2.Client(**self._settings)
             return self._blocking
 
     def close(self) -> None:
@@ -118,7 +118,7 @@ class RestDoor:
         request = _request(step)
         try:
             reply = await (await self._client_async()).request(**self._arguments(request))
-        except self._httpx.TransportError as error:
+        except self._httpx2.TransportError as error:
             return self._trouble(step, error)
         return _answer(step, _reply(reply))
 
@@ -132,11 +132,11 @@ class RestDoor:
 
         return await asyncio.gather(*map(look, step.ids))
 
-    async def _client_async(self) -> httpx.AsyncClient:
+    async def _client_async(self) -> httpx2.AsyncClient:
         loop = asyncio.get_running_loop()
         known = self._loops.get(loop)
         if known is None:
-            client = self._httpx.AsyncClient(**self._settings)
+            client = self._httpx2.AsyncClient(**self._settings)
             known = self._loops[loop] = _Loop(client, lambda: self._loops.pop(loop, None))
             await known.begin()
         return known.client
@@ -151,12 +151,12 @@ class RestDoor:
     # -- both --------------------------------------------------------------------------------------------------------
 
     def _arguments(self, request: Request) -> dict[str, Any]:
-        timeout = self._httpx.Timeout(request.within, connect=min(CONNECT, request.within))
+        timeout = self._httpx2.Timeout(request.within, connect=min(CONNECT, request.within))
         return {"method": request.method, "url": request.path, "content": request.body, "timeout": timeout}
 
     def _trouble(self, step: Step, error: Exception) -> Any:
         """No answer, or half of one."""
-        if isinstance(error, self._httpx.UnsupportedProtocol):
+        if isinstance(error, self._httpx2.UnsupportedProtocol):
             raise ConfigError(f"{self.url}: {error}") from None
         text = f"{self.url} does not answer: {str(error) or type(error).__name__}"
         if isinstance(step, Send):
@@ -170,7 +170,7 @@ class _Loop:
     these, in a `finally`.
     """
 
-    def __init__(self, client: httpx.AsyncClient, forget: Callable[[], object]) -> None:
+    def __init__(self, client: httpx2.AsyncClient, forget: Callable[[], object]) -> None:
         self.client = client
         self._forget = forget
         self._keeper = self._keep()
@@ -207,7 +207,7 @@ def _request(step: Step) -> Request:
     return Request("GET", f"/api/tasks/{step.id}{query}", None, min(step.within, ANSWER) + step.wait)
 
 
-def _reply(reply: httpx.Response) -> Reply:
+def _reply(reply: httpx2.Response) -> Reply:
     headers: Mapping[str, str] = reply.headers
     return Reply(reply.status_code, reply.content, headers.get("Retry-After"))
 

@@ -305,7 +305,7 @@ import sys, time
 began = time.process_time()
 import taskqueue
 spent = time.process_time() - began
-rooms = ("pykka", "falcon", "waitress", "redis", "storage", "cluster", "actors", "api", "asyncio", "argparse", "httpx")
+rooms = ("pykka", "falcon", "waitress", "redis", "storage", "cluster", "actors", "api", "asyncio", "argparse", "httpx2")
 rooms += ("taskqueue.client", "taskqueue.errors")
 print(spent, sorted(name for name in rooms if name in sys.modules), taskqueue.__version__)
 """

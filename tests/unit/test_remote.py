@@ -224,7 +224,7 @@ import sys, threading
 import taskqueue
 @taskqueue.task("x")
 def x(n: int) -> int: return n
-rooms = ("storage", "actors", "api", "cluster", "httpx", "redis", "pykka", "falcon", "asyncio")
+rooms = ("storage", "actors", "api", "cluster", "httpx2", "redis", "pykka", "falcon", "asyncio")
 print([name for name in sys.modules if name.split(".")[0] in rooms or name.startswith("taskqueue.client")])
 taskqueue.connect("http://127.0.0.1:1", timeout=0.1)
 try:

