@@ -1,6 +1,6 @@
 """Which client `.remote()` uses: the one that `connect` made last, else one of TASKQUEUE_URL, made when it is needed.
 
-The only state of the package that is a module's own (see docs/decisions/0009-client.md): functions under `@task` are
+The only state of the package that is a module's own (see docs/decisions/0011-client.md): functions under `@task` are
 module-level, so what they submit to cannot be handed to them. `options(client=…)` and `Client.send` do without it.
 """
 

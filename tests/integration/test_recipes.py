@@ -31,9 +31,13 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
 
 
 @pytest.fixture(autouse=True)
-def _surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
+def _surroundings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The examples can be imported; no client is left over from before, nor left open."""
     monkeypatch.syspath_prepend(str(EXAMPLES))
     monkeypatch.setattr(ambient._ambient, "default", None)
+    yield
+    if ambient._ambient.default is not None:
+        ambient._ambient.default.close()
 
 
 @pytest.fixture
