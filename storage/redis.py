@@ -24,6 +24,7 @@ from storage.redis_checks import Facts, NotMaster
 from storage.redis_clean import clean
 from storage.redis_dataset import Datasets
 from storage.redis_link import TROUBLE, Commands, Pool, Writer
+from storage.redis_pour import PouringWriter
 from storage.redis_reads import Reads
 from storage.redis_wake import Subscription
 from storage.store import Result, Verb
@@ -73,7 +74,7 @@ class RedisStore(Reads):
         self._commands = commands
         folder = Path(config.data_dir) if config.cluster_enabled else None
         self._datasets = Datasets(str(dialer.address), config.namespace, folder)
-        self._writer = Writer(dialer, config, commands, "writes", self._datasets)
+        self._writer = PouringWriter(dialer, config, commands, "writes", self._datasets)
         self._beats = Writer(dialer, config, commands, "beats", self._datasets)
         self._beating = threading.Lock()
         self._subscriptions: list[Subscription] = []

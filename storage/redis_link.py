@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from redis import exceptions as rx
@@ -149,41 +149,6 @@ class Writer:
         self._away = True
         for call in left:
             done(call, StoreUnavailable(f"Redis at {self._dialer.address} cannot be reached: {trouble}"))
-
-    def pour(self, calls: Iterable[Call], done: Callable[[Call, Any], None]) -> None:
-        """`run` for calls that take their time to be made: each is sent as it comes, so that Redis works meanwhile."""
-        if not self._config.redis_wait_replicas:
-            calls = self._poured(calls, done)
-        left = list(calls)
-        if left:
-            self.run(left, done)
-
-    def _poured(self, calls: Iterable[Call], done: Callable[[Call, Any], None]) -> list[Call]:
-        """Send and answer what goes well; what is left."""
-        calls, sent = iter(calls), list[Call]()
-        try:
-            wire = self.connect()
-            for call in calls:
-                sent.append(call)
-                call.sent += 1
-                wire.send_packed_command([b"".join(wire.pack_command(*self._commands.of(call)))], check_health=False)
-        except (*TROUBLE, ConfigError):
-            self.drop()
-            return [*sent, *calls]
-        left: list[Call] = []
-        for n, call in enumerate(sent):
-            try:
-                reply = wire.read_response()
-            except rx.ResponseError as error:
-                reply = error
-            except TROUBLE:
-                self.drop()
-                return left + sent[n:]
-            if isinstance(settled := settle(reply), Cure):
-                left.append(call)
-            else:
-                done(call, settled)
-        return left
 
     def _attempt(self, left: list[Call], done: Callable[[Call, Any], None]) -> Exception | None:
         """Try each of the calls that are left once, and take away those that are through; why some are not."""

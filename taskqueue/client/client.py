@@ -19,12 +19,25 @@ from taskqueue.client.steps import Door, Flow, Item, Outcome, Taken, drive, driv
 from taskqueue.core.clock import SystemClock
 from taskqueue.core.errors import TaskqueueError
 from taskqueue.core.ids import Ids, UuidIds
-from taskqueue.errors import InvalidInput, PartlyRefused, QueueFull, Unavailable
+from taskqueue.errors import (
+    AccessDenied,
+    BadAnswer,
+    ConfigError,
+    InvalidInput,
+    PartlyRefused,
+    QueueFull,
+    StoreError,
+    Unavailable,
+)
 
 R = TypeVar("R")
 T = TypeVar("T")
 
 Answered = TaskRef[R] | TaskqueueError
+
+
+HOPELESS = (QueueFull, Unavailable, AccessDenied, BadAnswer, ConfigError, StoreError)
+"""What is no body's own fault: the next batch would fare no better."""
 
 
 class Options(TypedDict, total=False):
@@ -148,8 +161,9 @@ class Client:
         """`submit_many` for more than memory holds: yields, in order, a ref or the error of each body.
 
         Raises:
-            Unavailable, QueueFull: nothing was taken for `patience` seconds. The bodies that were read have been
-                answered; the rest was not read.
+            Unavailable, QueueFull: nothing was taken for `patience` seconds.
+            AccessDenied, BadAnswer, ConfigError: it would be no use to go on.
+                In all these cases the bodies that were read have been answered, and the rest was not read.
         """
         many = _Many()
         yield from self._answers(bodies, patience, many)
@@ -208,7 +222,7 @@ class Client:
             if isinstance(outcome, Taken):
                 yield TaskRef(self, outcome.id, returns or ANYTHING)
                 continue
-            if isinstance(outcome.error, QueueFull | Unavailable):
+            if isinstance(outcome.error, HOPELESS):
                 many.stopped = outcome.error
             yield outcome.error
 

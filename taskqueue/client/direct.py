@@ -50,7 +50,7 @@ from taskqueue.core.events import Code, Event
 from taskqueue.core.kinds import Wrong, nearest
 from taskqueue.core.names import is_task_id
 from taskqueue.core.options import OPTIONS
-from taskqueue.core.settings import load
+from taskqueue.core.settings import load, variable
 from taskqueue.core.submission import fill, parse_submission
 from taskqueue.core.task import TERMINAL, Draft, Status, Task
 from taskqueue.core.views import Declaration, Receipt
@@ -59,6 +59,13 @@ DECLARED_FOR = 1.0
 """Seconds that what nodes declared is taken for still so."""
 
 GROUP = "taskqueue.direct"
+
+SETTINGS = (
+    *("namespace", "queueSize", "retryCount", "taskTimeout", "maxPayloadBytes", "priorityAging"),
+    *("redisPassword", "redisCaFile", "redisCertFile", "redisKeyFile"),
+    *("redisWaitReplicas", "requireDurability", "allowEviction"),
+)
+"""What a client reads of a node's settings: the rules of a submit, and how Redis is to be used."""
 
 
 class Answer(Protocol):
@@ -97,20 +104,19 @@ def open_direct(url: str, settings: Mapping[str, Any]) -> DirectDoor:
         shown = str(parse_address(url))
     except ValueError as error:
         raise ConfigError(f"redisAddress: {error}") from None  # the URL may hold a password
-    environ = {name: value for name, value in os.environ.items() if name != "TASKQUEUE_REDIS_ADDRESS"}
-    config = load([], environ, _no_file).config
-    changes = {}
+    names = map(variable, SETTINGS)
+    config = load([], {name: os.environ[name] for name in names if name in os.environ}, _no_file).config
+    changes: dict[str, Any] = {"storage": "redis", "redis_address": url}
     for key, value in settings.items():
-        option = OPTIONS.get(key)
-        if option is None or option.field is None:
-            raise ConfigError(f"settings: {key}: unknown key; did you mean {nearest(key, OPTIONS)}?")
+        if key not in SETTINGS:
+            raise ConfigError(f"settings: {key}: no setting of a client; did you mean {nearest(key, dict.fromkeys(SETTINGS))}?")
+        option = OPTIONS[key]
+        assert option.field is not None
         try:
             changes[option.field] = option.kind.read(value)
         except Wrong as error:
             raise ConfigError(f"settings: {key}{error.path}: {error}") from None
-    # A client is no node: it never cleans.
-    fixed: dict[str, Any] = {"storage": "redis", "redis_address": url, "clean_redis_on_start": False}
-    config = replace(config, **{**changes, **fixed})
+    config = replace(config, **changes)
     shown = shown if "://" in shown else f"redis://{shown}"
     return DirectDoor(shown, config, lambda: open_store(config, SystemClock()))
 

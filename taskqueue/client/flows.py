@@ -23,7 +23,7 @@ from taskqueue.client.steps import (
     State,
     TooBig,
 )
-from taskqueue.core.errors import Conflict
+from taskqueue.core.errors import Conflict, TaskqueueError
 from taskqueue.core.task import TERMINAL, Status
 from taskqueue.errors import NotFinished, QueueFull
 
@@ -78,7 +78,10 @@ def submit_all(items: Sequence[Item], now: Now, timeout: float, patience: float)
     left = list(range(len(items)))
     since, tries = now(), 0
     while True:
-        outcomes = yield Send([items[place] for place in left], timeout)
+        try:
+            outcomes = yield Send([items[place] for place in left], timeout)
+        except TaskqueueError as error:
+            outcomes = [Refused(error)] * len(left)
         if isinstance(outcomes, TooBig):
             if len(items) == 1:
                 return [Refused(outcomes.error)]

@@ -419,3 +419,15 @@ def test_a_token_is_sent_and_a_wrong_one_told(
     with stranger() as queue, pytest.raises(AccessDenied):
         queue.submit("echo", 1)
     assert _Stranger.told == ["Bearer wrong"] * 2
+
+
+@pytest.mark.parametrize(("token", "kind"), [("wrong", AccessDenied), ("other", BadAnswer)])
+def test_many_are_given_up_where_it_is_no_use(
+    stranger: Callable[..., Client], token: str, kind: type[Exception]
+) -> None:
+    read: list[int] = []
+    with stranger(token=token) as queue:
+        with pytest.raises(PartlyRefused, match=r"1,000 of 1,000 .*; the rest was not read") as caught:
+            queue.submit_many({"payload": read.append(n)} for n in range(5_000))
+        assert {type(error) for _, error in caught.value.failures} == {kind}
+        assert len(read) == 1_000

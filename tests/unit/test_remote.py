@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -16,6 +18,7 @@ import taskqueue
 from taskqueue import TaskContext, task, testing
 from taskqueue.client import ambient
 from taskqueue.client.bodies import Body, item_of
+from taskqueue.client.direct import SETTINGS
 from taskqueue.core.ids import CountingIds
 from taskqueue.errors import ConfigError, InvalidInput
 
@@ -203,12 +206,18 @@ def test_what_belongs_to_the_other_kind_is_refused() -> None:
         taskqueue.connect("redis://localhost", token="x")
     with pytest.raises(ConfigError, match="settings are for Redis"):
         taskqueue.connect("http://localhost", settings={"namespace": "x"})
-    with pytest.raises(ConfigError, match="settings: namespase: unknown key; did you mean namespace"):
+    with pytest.raises(ConfigError, match="settings: namespase: no setting of a client; did you mean namespace"):
         taskqueue.connect("redis://localhost", settings={"namespase": "x"})
     with pytest.raises(ConfigError, match="settings: namespace: expected 1 to 32"):
         taskqueue.connect("redis://localhost", settings={"namespace": "NO"})
     with pytest.raises(ConfigError, match="token: expected printable ASCII"):
         taskqueue.connect("http://localhost", token="a\nb")
+
+
+def test_every_setting_of_a_client_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "client.md").read_text()
+    (listed,) = re.findall(r"^- `settings`, for Redis, are(.*?)\. Their variables", page, re.MULTILINE | re.DOTALL)
+    assert sorted(re.findall(r"`(\w+)`", listed)) == sorted(SETTINGS)
 
 
 def test_a_client_shows_no_secret() -> None:

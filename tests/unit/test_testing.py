@@ -12,6 +12,7 @@ import taskqueue
 from taskqueue import Discard, Retry, Snooze, TaskContext, builtin, task, testing
 from taskqueue.client import ambient
 from taskqueue.errors import Conflict, InvalidInput, NotFinished, PartlyRefused, QueueFull, TaskCancelled, TaskFailed
+from taskqueue.testing import memory
 
 BACKOFF = {"base": "10s", "factor": 2, "jitter": 0.2}
 
@@ -212,7 +213,7 @@ def test_what_an_application_connects_to_is_the_test_queue() -> None:
 
 
 def test_a_chain_without_end_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(testing, "MOST_MOVES", 20)
+    monkeypatch.setattr(memory, "MOST_MOVES", 20)
 
     @task("forever")
     def forever() -> None:

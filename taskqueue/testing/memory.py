@@ -1,43 +1,29 @@
-"""For tests of code that submits: a queue in memory, whose handlers run when the test says so, on a clock it moves.
-
-    with testing.queue(myapp.tasks) as queue:
-        signup("ada@example.com")            # calls send_email.options(delay="5m").remote(…)
-        queue.advance("5m")
-        queue.run()
-        assert queue.tasks()[0].status == "completed"
-
-The rules are the real ones: submits are checked as a node does, the store is the one in memory (the reference for all
-others), and what a handler returns or raises is judged by a node's own code. What there is not: time-outs, several
-workers, and jitter. Inside the `with`, `taskqueue.connect` and `.remote()` lead here, in every thread.
-"""
+"""The queue in memory, and the door to it. State: the store, the clock, and the handlers met so far."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 import msgspec
 
-from taskqueue.client.ambient import override
 from taskqueue.client.bodies import Body, Submittable
 from taskqueue.client.client import Client
 from taskqueue.client.direct import DirectDoor, open_store
 from taskqueue.client.steps import Item, Look, LookAll, Send, Step
 from taskqueue.context import Span, micros
-from taskqueue.core import events as ev
 from taskqueue.core.clock import SECOND, ManualClock
 from taskqueue.core.config import Config
 from taskqueue.core.ids import CountingIds
-from taskqueue.core.retry import delay
 from taskqueue.core.task import TERMINAL, Status, Task
 from taskqueue.core.views import Declaration, Filter
 from taskqueue.errors import NotFinished
-from taskqueue.handlers import Handler, TaskFunction
+from taskqueue.handlers import TaskFunction
 from taskqueue.modules import collect
+from taskqueue.testing.attempt import attempt
 
 OWNER = "test"
 STANDSTILL = 600.0
@@ -66,32 +52,6 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     result: Any
     error: str | None
     wait: float
-
-
-@contextmanager
-def queue(*handlers: ModuleType | TaskFunction[Any, Any], **settings: Any) -> Iterator[Queue]:
-    """A queue in memory. Tasks run when the test calls `run`, or waits for a result.
-
-    Args:
-        handlers: modules or functions under `@task` whose tasks are run. A function that is submitted by `.remote()`
-            need not be named.
-        settings: of a node's `Config`, such as `queue_size=10` or `retry_count=0`.
-    """
-    with _opened(Queue(handlers, settings, inline=False)) as opened:
-        yield opened
-
-
-@contextmanager
-def inline(*handlers: ModuleType | TaskFunction[Any, Any], **settings: Any) -> Iterator[Queue]:
-    """The same, but tasks that are due run inside the submit itself. A failed one waits for its backoff as ever."""
-    with _opened(Queue(handlers, settings, inline=True)) as opened:
-        yield opened
-
-
-@contextmanager
-def _opened(queue: Queue) -> Iterator[Queue]:
-    with override(queue.client):
-        yield queue
 
 
 class Queue:
@@ -131,7 +91,11 @@ class Queue:
         """Run what is due, and what that submits, until nothing is due; how many attempts that took."""
         count = 0
         while (task := self._claim()) is not None:
-            self._attempt(task)
+            handler = self._handlers[task.handler]
+            ending = attempt(
+                task, handler, store=self._store, clock=self.clock, config=self._config, owner=OWNER
+            )
+            self._store.happen(ending)
             count += 1
         return count
 
@@ -185,42 +149,6 @@ class Queue:
             self._request += 1
             taken: Task | None = self._store.claim(OWNER, self._request, tuple(self._handlers))
             return taken
-
-    def _attempt(self, task: Task) -> None:
-        """Run a task once, here; its ending goes to the store as a node's does."""
-        from actors.pool import Raised, Returned, Run, Snoozed
-        from actors.runners import Desk
-
-        handler = self._handlers[task.handler]
-        run = Run(task, handler)
-        desk = Desk(_Reports(self._store), self.clock, self._config.max_result_bytes)  # type: ignore[arg-type]
-        if run.cancelled is not None:
-            run.cancelled = _Cancelled(self._store, task.id)  # type: ignore[assignment]
-        try:
-            value = handler.function(**desk.arguments(run))
-            ending = desk.returned(run, _finished(value) if handler.isolation == "async" else value)
-        except (Exception, SystemExit) as error:
-            ending = desk.raised(run, error)
-        common: dict[str, Any] = {"id": task.id, "op": str(task.fence), "owner": OWNER, "fence": task.fence}
-        event: ev.Event
-        if isinstance(ending, Returned):
-            event = ev.Complete(result=ending.result, **common)
-        elif isinstance(ending, Snoozed):
-            event = ev.Snooze(delay=ending.delay, **common)
-        else:
-            assert isinstance(ending, Raised)
-            event = ev.Fail(
-                type=ending.type,
-                message=ending.message,
-                cause=ending.cause,
-                delay=self._backoff(task, handler) if ending.delay is None else ending.delay,
-                final=ending.final,
-                **common,
-            )
-        self._store.happen(event)
-
-    def _backoff(self, task: Task, handler: Handler) -> int:
-        return delay(handler.backoff or self._config.backoff, task.retries - task.retries_left + 1, lambda: 0.5)
 
     def submitted(self) -> None:
         """Somebody has submitted something; for the door."""
@@ -291,52 +219,6 @@ class _Door(DirectDoor):
 
     def _declarations(self) -> dict[str, Declaration]:
         return self._queue.declarations()
-
-
-class _Reports:
-    """Takes the place of a node's pool: progress goes to the store at once."""
-
-    def __init__(self, store: Any) -> None:
-        self._store = store
-
-    def report(self, run: Any, fraction: float, note: str) -> None:
-        task = run.task
-        self._store.happen(ev.Report(id=task.id, owner=OWNER, fence=task.fence, fraction=fraction, note=note))
-
-
-class _Cancelled:
-    """Set once the task was cancelled."""
-
-    def __init__(self, store: Any, task_id: str) -> None:
-        self._store = store
-        self._id = task_id
-
-    def is_set(self) -> bool:
-        task = self._store.get(self._id)
-        return task is None or task.status is Status.CANCELLED
-
-
-def _finished(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """What a coroutine comes to, on an event loop of its own; in a thread of its own where a loop runs here."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(coroutine)
-    box: list[Any] = []
-
-    def work() -> None:
-        try:
-            box.extend((True, asyncio.run(coroutine)))
-        except BaseException as error:
-            box.extend((False, error))
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    well, value = box
-    if not well:
-        raise value
-    return value
 
 
 def _seen(task: Task, now: int) -> Seen:
