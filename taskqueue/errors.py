@@ -101,8 +101,8 @@ class PartlyRefused(TaskqueueError):
     Attributes:
         refs: one for each body that was read, in order; None where there is no task.
         failures: (place, error) of each of the others; an `Unavailable` there has the id for a safe repeat.
-        complete: whether all bodies were read. False where it would have been no use to go on: the queue took nothing for
-            the whole patience, or refuses this client.
+        complete: whether all bodies were read. False where it would have been no use to go on: the queue took nothing
+            for the whole patience, or refuses this client.
     """
 
     def __init__(

@@ -109,7 +109,8 @@ def open_direct(url: str, settings: Mapping[str, Any]) -> DirectDoor:
     changes: dict[str, Any] = {"storage": "redis", "redis_address": url}
     for key, value in settings.items():
         if key not in SETTINGS:
-            raise ConfigError(f"settings: {key}: no setting of a client; did you mean {nearest(key, dict.fromkeys(SETTINGS))}?")
+            near = nearest(key, dict.fromkeys(SETTINGS))
+            raise ConfigError(f"settings: {key}: no setting of a client; did you mean {near}?")
         option = OPTIONS[key]
         assert option.field is not None
         try:
