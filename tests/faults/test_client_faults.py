@@ -13,6 +13,7 @@ import pytest
 
 import taskqueue
 from storage.keys import prefix
+from storage.scripts import scripts
 from taskqueue import Client, TaskRef, builtin
 from taskqueue.errors import PartlyRefused, Unavailable
 from tests.clients import Client as Http
@@ -145,19 +146,23 @@ def stored(queue: Client, refs: list[Any]) -> int:
     return len({ref.id for ref in refs})
 
 
-@pytest.mark.parametrize("harm", ["drop", "cut"])
+@pytest.mark.parametrize("harm", ["drop", "cut", "forget"])
 def test_lost_answers_of_redis_make_no_task_twice(redis: RedisServer, tmp_path: Path, harm: str) -> None:
     with (
         Proxy(tmp_path / "proxy.sock", redis.socket) as proxy,
         taskqueue.connect(proxy.url, default=False) as queue,
     ):
-        hurt: Callable[[], None] = (lambda: proxy.drop_reply("EVALSHA")) if harm == "drop" else proxy.cut
+        harms: dict[str, Callable[[], object]] = {
+            "drop": lambda: proxy.drop_reply(scripts()["submit"].sha),
+            "cut": proxy.cut,
+            "forget": redis.client.script_flush,
+        }
         queue.submit("echo", -1)
 
         def bodies() -> Iterator[Any]:
             for n in range(COUNT):
                 if n % 1_000 == 500:
-                    hurt()
+                    harms[harm]()
                 yield builtin.echo.body(n)
 
         refs = queue.submit_many(bodies())

@@ -243,7 +243,14 @@ def test_a_cancel_whose_answer_got_lost_was_a_cancel() -> None:
     assert [type(step) for step in scene.steps] == [Cancel, Cancel, Look]
 
 
-@pytest.mark.parametrize("answers", [[Conflict("completed")], [AWAY, Conflict("completed"), DONE]])
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [Conflict("completed")],
+        [AWAY, Conflict("completed"), DONE],
+        [Conflict("cancelled, but not by this"), State(Status.CANCELLED)],
+    ],
+)
 def test_a_cancel_that_comes_too_late_is_told(answers: Sequence[Any]) -> None:
     scene = Scene(*answers)
     with pytest.raises(Conflict):
