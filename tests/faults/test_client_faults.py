@@ -146,13 +146,14 @@ def stored(queue: Client, refs: list[Any]) -> int:
     return len({ref.id for ref in refs})
 
 
-@pytest.mark.parametrize("harm", ["drop", "cut", "forget"])
+@pytest.mark.parametrize("harm", ["drop", "drop last", "cut", "forget"])
 def test_lost_answers_of_redis_make_no_task_twice(redis: RedisServer, tmp_path: Path, harm: str) -> None:
     with (
         Proxy(tmp_path / "proxy.sock", redis.socket) as proxy,
         taskqueue.connect(proxy.url, default=False) as queue,
     ):
         harms: dict[str, Callable[[], object]] = {
+            "drop last": lambda: proxy.drop_reply("t0999"),  # all of its batch has been sent by then
             "drop": lambda: proxy.drop_reply(scripts()["submit"].sha),
             "cut": proxy.cut,
             "forget": redis.client.script_flush,
@@ -163,10 +164,10 @@ def test_lost_answers_of_redis_make_no_task_twice(redis: RedisServer, tmp_path: 
             for n in range(COUNT):
                 if n % 1_000 == 500:
                     harms[harm]()
-                yield builtin.echo.body(n)
+                yield builtin.echo.options(id=f"t{n:04}").body(n)
 
         refs = queue.submit_many(bodies())
-        assert proxy.dropped == (3 if harm == "drop" else 0)
+        assert proxy.dropped == {"drop": 3, "drop last": 1}.get(harm, 0)
         assert stored(queue, refs) == COUNT
     counts = {name: int(count) for name, count in redis.client.hgetall(prefix("taskqueue") + "totals").items()}
     assert counts.get(b"P") == COUNT + 1, counts
