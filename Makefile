@@ -44,7 +44,7 @@ check: lint types arrows  ## What CI runs: lint, types, arrows, and the tests of
 	$(PYTEST) $(COVERED) --cov=taskqueue/core --cov=storage --cov-branch --cov-report=term:skip-covered --cov-fail-under=95 $(ARGS)
 	$(PYTEST) $(RUNNING) $(ARGS)
 
-bench: .venv/.run  ## Every benchmark (see bench/README.md for what they do and do not say)
+bench: .venv/.test  ## Every benchmark (see bench/README.md for what they do and do not say)
 	@for script in $(filter-out bench/harness.py,$(wildcard bench/*.py)); do echo "== $$script"; $(BIN)/python $$script $(ARGS) || exit 1; done
 
 clean:  ## Remove .venv and caches
