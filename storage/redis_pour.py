@@ -22,7 +22,11 @@ class PouringWriter(Writer):
     def pour(self, calls: Iterable[Call], done: Callable[[Call, Any], None]) -> None:
         """`run` for calls that take their time to be made: each is sent as it comes, so that Redis works meanwhile."""
         if not self._config.redis_wait_replicas:
-            calls = self._poured(calls, done)
+            try:
+                calls = self._poured(calls, done)
+            except BaseException:
+                self.drop()  # answers are on their way that nobody will read
+                raise
         left = list(calls)
         if left:
             self.run(left, done)

@@ -33,6 +33,7 @@ from taskqueue.errors import (
     TooLarge,
 )
 from tests.clients import Client as Http
+from tests.factories import draft
 from tests.integration import lives
 from tests.redis_server import RedisServer
 
@@ -232,6 +233,18 @@ def test_many_are_stored_in_their_order(server: RedisServer) -> None:
     assert first == ["t0000", "t0001", "t0002"]
     assert last is not None
     assert msgspec.json.decode(last.payload) == 2344
+
+
+def test_a_batch_that_breaks_off_leaves_no_answer_behind(node: Direct) -> None:
+    def broken() -> Iterator[Any]:
+        for n in range(250):
+            yield draft(f"broken{n}")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        node.submit(broken(), 1_000)
+    [answer] = node.submit([draft("next")], 1_000)
+    assert (answer.id, answer.error) == ("next", None)
 
 
 def test_redis_that_must_not_be_used_is_told_in_one_line(server: RedisServer) -> None:
