@@ -37,7 +37,8 @@ arrows: .venv/.dev  ## Who may import whom
 THROWING = tests/unit/test_runners.py
 COVERED = $(filter-out $(THROWING),$(wildcard tests/unit/test_*.py)) $(filter-out %.py %__pycache__,$(wildcard tests/unit/*)) \
   tests/contract tests/property tests/api tests/mutation \
-  $(wildcard tests/integration/test_sqlite_*.py tests/integration/test_redis_*.py)
+  $(wildcard tests/integration/test_sqlite_*.py tests/integration/test_redis_*.py tests/integration/test_backup.py \
+    tests/integration/test_client_redis.py)
 RUNNING = tests/deploy tests/faults tests/simulation $(THROWING) $(filter-out $(COVERED),$(wildcard tests/integration/test_*.py))
 
 check: lint types arrows  ## What CI runs: lint, types, arrows, and the tests of `make test`, those of the rules and stores under coverage

@@ -131,6 +131,7 @@ class Year:
         return len(made), len(left)
 
 
+@pytest.mark.timeout(600)  # half a minute of computing on a machine of its own
 @pytest.mark.parametrize("seed", [11])
 def test_a_thousand_schedules_for_a_year(seed: int) -> None:
     year = Year(seed, 1_000)
