@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from actors.handle import Handle
 from actors.messages import Admit, Message, Operate, Replied
+from actors.receipts import receipt
 from actors.schedules import Schedules
 from actors.views import Views
 from actors.watchers import Watchers
@@ -94,6 +95,7 @@ class NodeGateway:
         self.alive = views.alive
         self.ready = views.ready
         self.stats = views.stats
+        self.notes = views.notes
         self.metrics = views.metrics
         self.answered = views.answered
         self._live = views.live
@@ -104,14 +106,16 @@ class NodeGateway:
             store=store,
             handlers=handlers,
             declared=views.scheduled,
-            ask=lambda verbs: self._ask(_operate(verbs)),
+            ask=lambda verbs, note: self._ask(_operate(verbs, note)),
             submit=self.submit,
             get=self.get,
         )
 
     # -- tasks in ------------------------------------------------------------------------------------------------------
 
-    def submit(self, submissions: Sequence[Submission], *, atomic: bool = False) -> list[Receipt]:
+    def submit(
+        self, submissions: Sequence[Submission], *, atomic: bool = False, note: v.Note | None = None
+    ) -> list[Receipt]:
         receipts: list[Receipt | None] = []
         drafts: list[Draft] = []
         for submission in submissions:
@@ -126,7 +130,7 @@ class NodeGateway:
                 receipt or Receipt(id=s.id or "", error=innocent)
                 for s, receipt in zip(submissions, receipts, strict=True)
             ]
-        answers = iter(self._admit(drafts, atomic) if drafts else ())
+        answers = iter(self._admit(drafts, atomic, note) if drafts else ())
         return [receipt if receipt is not None else next(answers) for receipt in receipts]
 
     def _draft(self, submission: Submission) -> Draft:
@@ -145,14 +149,14 @@ class NodeGateway:
             self._declared = (now, declared)
         return declared
 
-    def _admit(self, drafts: list[Draft], atomic: bool) -> list[Receipt]:
+    def _admit(self, drafts: list[Draft], atomic: bool, note: v.Note | None) -> list[Receipt]:
         try:
-            results = self._ask(lambda waiter: Admit(drafts=tuple(drafts), atomic=atomic, reply_to=waiter))
+            results = self._ask(lambda waiter: Admit(drafts=tuple(drafts), atomic=atomic, reply_to=waiter, note=note))
         except errors.Unavailable as error:
             return [Receipt(id=draft.id, error=errors.Unavailable(str(error), task_id=draft.id)) for draft in drafts]
         if atomic and len(results) == 1 and not isinstance(results[0], v.Submitted):
             results = results * len(drafts)
-        return [_receipt(draft, result) for draft, result in zip(drafts, results, strict=True)]
+        return [receipt(draft, result) for draft, result in zip(drafts, results, strict=True)]
 
     # -- tasks seen ----------------------------------------------------------------------------------------------------
 
@@ -195,17 +199,17 @@ class NodeGateway:
 
     # -- tasks steered -------------------------------------------------------------------------------------------------
 
-    def update(self, change: ev.Update) -> Task:
-        answer = self._operate(change)
+    def update(self, change: ev.Update, *, by: str = "") -> Task:
+        answer = self._operate(change, v.Note(by, "update", change.id))
         assert answer.task is not None
         return answer.task
 
-    def act(self, action: str, task_id: str) -> Task | None:
-        answer = self._operate(ACTIONS[action](id=task_id, op=self._ids.new()))
+    def act(self, action: str, task_id: str, *, by: str = "") -> Task | None:
+        answer = self._operate(ACTIONS[action](id=task_id, op=self._ids.new()), v.Note(by, str(action), task_id))
         return None if action == "delete" else answer.task
 
-    def _operate(self, event: ev.Event) -> v.Answer:
-        (answer,) = self._ask(_operate((event,)))
+    def _operate(self, event: ev.Event, note: v.Note) -> v.Answer:
+        (answer,) = self._ask(_operate((event,), note))
         assert isinstance(answer, v.Answer)
         if answer.code is ev.Code.NOT_FOUND:
             raise errors.NotFound(f"no task has the id {event.id}")
@@ -214,7 +218,13 @@ class NodeGateway:
             raise errors.Conflict(f"a task that is {status} does not allow {VERBS[type(event)]}")
         return answer
 
-    def bulk(self, action: str, filter: Filter, ids: Sequence[str] | None, *, dry_run: bool) -> int:
+    def bulk(
+        self, action: str, filter: Filter, ids: Sequence[str] | None, *, dry_run: bool, by: str = "", target: str = ""
+    ) -> int:
+        return self._bulk(action, filter, ids, dry_run, v.Note(by, str(action), target))
+
+    def _bulk(self, action: str, filter: Filter, ids: Sequence[str] | None, dry_run: bool, note: v.Note) -> int:
+        """Step by step; each step that changed something has its entry in the audit log."""
         allowed = TRANSITIONS[action]
         statuses = [s for s in Status if s in allowed and filter.status in (None, s)]
         done = 0
@@ -223,7 +233,7 @@ class NodeGateway:
                 done += len(step)
                 continue
             verbs = tuple(ACTIONS[action](id=task_id, op=self._ids.new()) for task_id in step)
-            answers = self._ask(_operate(verbs))
+            answers = self._ask(_operate(verbs, note))
             done += sum(isinstance(answer, v.Answer) and answer.code is ev.Code.OK for answer in answers)
         return done
 
@@ -248,18 +258,19 @@ class NodeGateway:
 
     # -- queues and nodes ----------------------------------------------------------------------------------------------
 
-    def pause(self, queue: str) -> None:
-        self._ask(_operate((v.Pause(queue),)))
+    def pause(self, queue: str, *, by: str = "") -> None:
+        self._ask(_operate((v.Pause(queue),), v.Note(by, "pause", queue)))
 
-    def resume(self, queue: str) -> None:
-        self._ask(_operate((v.Resume(queue),)))
+    def resume(self, queue: str, *, by: str = "") -> None:
+        self._ask(_operate((v.Resume(queue),), v.Note(by, "resume", queue)))
 
-    def purge(self, queue: str) -> int:
+    def purge(self, queue: str, *, by: str = "") -> int:
         here = Filter(queue=queue, before=self._clock.now())
-        return sum(self.bulk("cancel", replace(here, status=status), None, dry_run=False) for status in sorted(WAITING))
+        note = v.Note(by, "purge", queue)
+        return sum(self._bulk("cancel", replace(here, status=status), None, False, note) for status in sorted(WAITING))
 
-    def drain(self, node: str, on: bool) -> None:
-        (answer,) = self._ask(_operate((v.Drain(node, on),)))
+    def drain(self, node: str, on: bool, *, by: str = "") -> None:
+        (answer,) = self._ask(_operate((v.Drain(node, on),), v.Note(by, "drain" if on else "undrain", node)))
         if isinstance(answer, v.Answer) and answer.code is ev.Code.NOT_FOUND:
             raise errors.NotFound(f"no live node is named {node}")
 
@@ -277,23 +288,5 @@ class NodeGateway:
         return reply.results
 
 
-def _operate(verbs: tuple[Verb, ...]) -> Callable[[Waiter], Message]:
-    return lambda waiter: Operate(verbs=verbs, reply_to=waiter)
-
-
-def _receipt(draft: Draft, result: object) -> Receipt:
-    if not isinstance(result, v.Submitted):
-        return Receipt(id=draft.id, error=errors.Unavailable(str(result), task_id=draft.id))
-    error: errors.TaskqueueError | None = None
-    if result.code is ev.Code.CONFLICT:
-        error = errors.Conflict(f"a task with the id {draft.id} exists already, with another body")
-    elif result.code is ev.Code.MISMATCH:
-        error = errors.InvalidInput(
-            [("$.parameters.idempotencyKey", "this key was used before, with another body, less than a day ago")]
-        )
-    elif result.code is ev.Code.FULL:
-        error = errors.QueueFull("queueSize tasks are waiting already; try again later")
-    elif result.code is ev.Code.WAITS:
-        error = errors.Bystander("not stored, because another task of this batch was refused")
-    repeat = result.code is ev.Code.DUP
-    return Receipt(id=result.id, status=result.status, created_at=result.created_at, repeat=repeat, error=error)
+def _operate(verbs: tuple[Verb, ...], note: v.Note | None) -> Callable[[Waiter], Message]:
+    return lambda waiter: Operate(verbs=verbs, reply_to=waiter, note=note)

@@ -11,7 +11,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from storage.store import Result, Verb
-from storage.verbs import Claimed, Group, Schedule, Term
+from storage.verbs import Claimed, Group, Note, Schedule, Term
 from taskqueue.core.errors import StoreError
 from taskqueue.core.task import Draft, Status, Task
 from taskqueue.core.views import Held, Member
@@ -32,18 +32,26 @@ class Message(Struct, frozen=True, kw_only=True):
 
 
 class Admit(Message, frozen=True, kw_only=True):
-    """Store new tasks. Answered with `Replied` (results: one `Submitted` each, or a `StoreError`)."""
+    """Store new tasks. Answered with `Replied` (results: one `Submitted` each, or a `StoreError`). `note`: see
+    `Operate`.
+    """
 
     drafts: tuple[Draft, ...]
     atomic: bool
     reply_to: Address
+    note: Note | None = None
 
 
 class Operate(Message, frozen=True, kw_only=True):
-    """Do what a person asked: operator events, pause, resume, drain. Answered with `Replied`."""
+    """Do what a person asked: operator events, pause, resume, drain. Answered with `Replied`.
+
+    `note` is for the audit log: it is written, with the number of verbs that took effect, before the answer is given,
+    and not written where none did.
+    """
 
     verbs: tuple[Verb, ...]
     reply_to: Address
+    note: Note | None = None
 
 
 class FindWork(Message, frozen=True, kw_only=True):

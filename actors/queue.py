@@ -33,6 +33,7 @@ from actors.messages import (
     Written,
 )
 from actors.meter import Meter
+from actors.notary import Notary, Noting
 from actors.pool import Dropped, Key, Pool, Raised, Returned, Run, Snoozed
 from actors.watchers import Watchers
 from storage import verbs as v
@@ -52,11 +53,12 @@ CONFIRM_WITHIN = 5 * SECOND
 
 
 class _Asked(Struct, frozen=True):
-    """A ticket: who asked; for a submit, queue and handler of each task."""
+    """A ticket: who asked; for a submit, queue and handler of each task; what the audit log is to say."""
 
     reply_to: Address
     lines: tuple[tuple[str, str], ...] = ()
     schedules: bool = False
+    note: v.Note | None = None
 
 
 class _Claiming(Struct, frozen=True):
@@ -105,6 +107,7 @@ class QueueActor(NodeActor):
         self._leader = leader
         self._meter = meter
         self._open_doors = open_doors
+        self._notary = Notary(address, storage)
 
     def receivers(self) -> dict[type[Message], Callable[[Any], None]]:
         return {
@@ -138,11 +141,11 @@ class QueueActor(NodeActor):
             else tuple(v.Submit(d, capacity) for d in admit.drafts)
         )
         lines = tuple((draft.queue, draft.handler) for draft in admit.drafts)
-        self._write(verbs, _Asked(admit.reply_to, lines))
+        self._write(verbs, _Asked(admit.reply_to, lines, note=admit.note))
 
     def _operate(self, operate: Operate) -> None:
         schedules = any(isinstance(verb, v.PutSchedule | v.DropSchedule) for verb in operate.verbs)
-        self._write(operate.verbs, _Asked(operate.reply_to, schedules=schedules))
+        self._write(operate.verbs, _Asked(operate.reply_to, schedules=schedules, note=operate.note))
 
     def _find_work(self, find: FindWork) -> None:
         claim = v.Claim(find.owner, find.request, find.groups)
@@ -251,6 +254,8 @@ class QueueActor(NodeActor):
             ticket.reply_to.tell(WorkFound(request=ticket.request, claimed=found))
         elif isinstance(ticket, _Asked):
             self._asked(ticket, written)
+        elif isinstance(ticket, Noting):
+            self._notary.noted(ticket, written.results[0])
         elif isinstance(ticket, v.Tally) and isinstance(written.results[0], StoreError):
             self._meter.give_back(ticket.counts)
 
@@ -280,7 +285,7 @@ class QueueActor(NodeActor):
         results: tuple[Result | StoreError, ...] = tuple(
             one for result in written.results for one in (result if isinstance(result, tuple) else (result,))
         )
-        ticket.reply_to.tell(Replied(results=results))
+        self._notary.answer(ticket.reply_to, Replied(results=results), ticket.note)
         for line, result in zip(ticket.lines, results, strict=False):
             if isinstance(result, v.Submitted) and result.code is ev.Code.OK:
                 self._meter.submitted(*line)

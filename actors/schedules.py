@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 from msgspec.structs import replace
 
@@ -28,8 +29,13 @@ from taskqueue.handlers import Handler
 TRIES = 20
 MOST_PREVIEWED = 100
 
-Ask = Callable[[tuple[Verb, ...]], tuple[Result | errors.StoreError, ...]]
-Submit = Callable[[Sequence[Submission]], list[Receipt]]
+Ask = Callable[[tuple[Verb, ...], v.Note | None], tuple[Result | errors.StoreError, ...]]
+
+
+class Submit(Protocol):
+    """How a task is stored, and a note of it."""
+
+    def __call__(self, submissions: Sequence[Submission], *, note: v.Note | None = None) -> list[Receipt]: ...
 
 
 class Schedules:
@@ -65,16 +71,16 @@ class Schedules:
         """Raises NotFound."""
         return self._view(self._find(schedule_id), self._declared())
 
-    def create(self, schedule_id: str | None, spec: Spec, paused: bool) -> ScheduleView:
+    def create(self, schedule_id: str | None, spec: Spec, paused: bool, *, by: str = "") -> ScheduleView:
         """Raises Conflict where the id exists, InvalidInput for a payload that its handler refuses."""
         self._check(spec)
         fresh = v.Schedule(id=schedule_id or self._ids.new(), spec=spec.encode(), cursor=spec.anchor, paused=paused)
-        stored = self._put(v.PutSchedule(fresh))
+        stored = self._put(v.PutSchedule(fresh), v.Note(by, "schedule.create", fresh.id))
         if stored is None:
             raise errors.Conflict(f"a schedule with the id {fresh.id} exists already")
         return self._view(stored, self._declared())
 
-    def put(self, schedule_id: str, spec: Spec, paused: bool) -> tuple[ScheduleView, bool]:
+    def put(self, schedule_id: str, spec: Spec, paused: bool, *, by: str = "") -> tuple[ScheduleView, bool]:
         """Create or replace; whether it is new. Raises Conflict for a schedule that stands in code."""
         self._check(spec)
         for _ in range(TRIES):
@@ -82,11 +88,11 @@ class Schedules:
                 old = self._find(schedule_id)
             except errors.NotFound:
                 try:
-                    return self.create(schedule_id, spec, paused), True
+                    return self.create(schedule_id, spec, paused, by=by), True
                 except errors.Conflict:
                     continue  # somebody else created it meanwhile: replace that one
             self._of_api(old, "changed")
-            stored = self._put(self._revised(old, spec, paused))
+            stored = self._put(self._revised(old, spec, paused), v.Note(by, "schedule.replace", schedule_id))
             if stored is not None:
                 return self._view(stored, self._declared()), False
         raise errors.Unavailable(f"schedule {schedule_id} changes too fast")
@@ -97,33 +103,35 @@ class Schedules:
             try:
                 old = self._find(schedule_id)
             except errors.NotFound:
-                if self._put(v.PutSchedule(v.Schedule(id=schedule_id, spec=spec.encode(), cursor=spec.anchor))) is None:
+                fresh = v.Schedule(id=schedule_id, spec=spec.encode(), cursor=spec.anchor)
+                if self._put(v.PutSchedule(fresh), None) is None:
                     continue
                 return
             change = self._revised(old, spec, old.paused)
-            if change.schedule.spec == old.spec or self._put(change) is not None:
+            if change.schedule.spec == old.spec or self._put(change, None) is not None:
                 return
         raise errors.Unavailable(f"schedule {schedule_id} changes too fast")
 
-    def delete(self, schedule_id: str) -> None:
+    def delete(self, schedule_id: str, *, by: str = "") -> None:
         """Raises NotFound, and Conflict for a schedule that stands in code."""
         self._of_api(self._find(schedule_id), "deleted")
-        (answer,) = self._ask((v.DropSchedule(schedule_id),))
+        (answer,) = self._ask((v.DropSchedule(schedule_id),), v.Note(by, "schedule.delete", schedule_id))
         if isinstance(answer, v.Answer) and answer.code is ev.Code.NOT_FOUND:
             raise errors.NotFound(f"no schedule has the id {schedule_id}")
 
-    def pause(self, schedule_id: str) -> ScheduleView:
+    def pause(self, schedule_id: str, *, by: str = "") -> ScheduleView:
         """What is due from now on is skipped."""
-        return self._set_paused(schedule_id, True)
+        return self._set_paused(schedule_id, True, v.Note(by, "schedule.pause", schedule_id))
 
-    def resume(self, schedule_id: str) -> ScheduleView:
+    def resume(self, schedule_id: str, *, by: str = "") -> ScheduleView:
         """What is due from now on fires; what was due in between counts as skipped."""
-        return self._set_paused(schedule_id, False)
+        return self._set_paused(schedule_id, False, v.Note(by, "schedule.resume", schedule_id))
 
-    def trigger(self, schedule_id: str) -> Task:
+    def trigger(self, schedule_id: str, *, by: str = "") -> Task:
         """Submit its task now, beside its due times; also while it is paused."""
         spec = Spec.decode(self._find(schedule_id).spec)
-        (receipt,) = self._submit([replace(spec.submission(), schedule=schedule_id)])
+        note = v.Note(by, "schedule.trigger", schedule_id)
+        (receipt,) = self._submit([replace(spec.submission(), schedule=schedule_id)], note=note)
         if receipt.error is not None:
             raise receipt.error
         return self._get(receipt.id)
@@ -158,12 +166,12 @@ class Schedules:
         if Spec.decode(schedule.spec).owner is Owner.CODE and schedule.id in self._declared():
             raise errors.Conflict(f"schedule {schedule.id} stands in code, beside its handler, and is {verb} there")
 
-    def _set_paused(self, schedule_id: str, paused: bool) -> ScheduleView:
+    def _set_paused(self, schedule_id: str, paused: bool, note: v.Note) -> ScheduleView:
         for _ in range(TRIES):
             old = self._find(schedule_id)
             spec = Spec.decode(old.spec)  # what is due and not decided yet is counted as paused, too
             change = self._settled(old, spec, PAUSED) if old.paused and not paused else old
-            stored = self._put(v.PutSchedule(replace(change, paused=paused), (old.generation, old.cursor)))
+            stored = self._put(v.PutSchedule(replace(change, paused=paused), (old.generation, old.cursor)), note)
             if stored is not None:
                 return self._view(stored, self._declared())
         raise errors.Unavailable(f"schedule {schedule_id} changes too fast")
@@ -190,9 +198,9 @@ class Schedules:
         changed = replace(settled, spec=new.encode(), cursor=cursor, paused=paused)
         return v.PutSchedule(changed, (old.generation, old.cursor))
 
-    def _put(self, put: v.PutSchedule) -> v.Schedule | None:
+    def _put(self, put: v.PutSchedule, note: v.Note | None) -> v.Schedule | None:
         """The schedule as it is stored; None where somebody else was faster."""
-        (answer,) = self._ask((put,))
+        (answer,) = self._ask((put,), note)
         if isinstance(answer, errors.StoreError):
             raise errors.Unavailable(str(answer))
         return answer if isinstance(answer, v.Schedule) else None

@@ -24,7 +24,7 @@ from cluster.members import Liveness
 from storage.store import Store
 from taskqueue.core.clock import MINUTE, Clock
 from taskqueue.core.config import Config
-from taskqueue.core.errors import StoreUnavailable
+from taskqueue.core.errors import InvalidInput, StoreUnavailable
 from taskqueue.core.tally import minute
 from taskqueue.core.task import WAITING, Status
 from taskqueue.core.views import (
@@ -33,6 +33,7 @@ from taskqueue.core.views import (
     Health,
     Member,
     NodeView,
+    NotePage,
     QueueStats,
     QueueView,
     RedisView,
@@ -169,6 +170,13 @@ class Views:
         now = self._clock.now()
         since = minute(now) - (max(minutes, RECENT) - 1) * MINUTE
         return statistics(self._store.tallies(since), minutes, now)
+
+    def notes(self, limit: int, cursor: str | None) -> NotePage:
+        """The audit log, newest first. Raises InvalidInput for a cursor that no page gave."""
+        try:
+            return self._store.notes(limit, cursor)
+        except ValueError:
+            raise InvalidInput([("?cursor", "expected a cursor from a page's nextCursor")]) from None
 
     def metrics(self) -> bytes:
         """This node's metrics, in Prometheus' text format 0.0.4; without the store's state while that is away."""

@@ -10,14 +10,16 @@ import falcon
 import msgspec
 from msgspec import Struct
 
+from api.files import File
 from api.gateway import Gateway
 from api.settings import LONGEST_BODY, Settings
+from taskqueue.core.access import Role
 from taskqueue.core.clock import Clock
 from taskqueue.core.errors import InvalidInput, TooLarge
 from taskqueue.core.fields import Readers, read_object
 from taskqueue.core.strictjson import decode
 
-_METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 _CONVERTER = re.compile(r":\w+(?=})")
 
 
@@ -34,15 +36,49 @@ def integer(least: int, most: int) -> Callable[[object], int]:
     return read
 
 
-class Call(Struct, frozen=True, kw_only=True):
-    """A request to one route: path parameters and query are checked already, the body is read when it is asked for."""
+LONGEST_CURSOR = 1_000
+
+
+def read_cursor(value: object) -> str:
+    """A reader of a query parameter that is a cursor; whether it leads anywhere, the store says."""
+    if isinstance(value, str) and 1 <= len(value) <= LONGEST_CURSOR and value.isprintable():
+        return value
+    raise ValueError("expected the nextCursor of an earlier page")
+
+
+class Caller(Struct, frozen=True):
+    """Who asks: the token's name (None: there are no tokens, or the route is open) and its role."""
+
+    name: str | None
+    role: Role | None
+
+
+class Site(Struct, frozen=True, kw_only=True):
+    """What all requests share: the node, and what stands by for it. `description` makes the text of `/openapi.json`."""
 
     gateway: Gateway
     settings: Settings
     clock: Clock
+    files: Mapping[str, File]
+    description: Callable[[], bytes]
+
+
+class Call(Struct, frozen=True, kw_only=True):
+    """A request to one route: path parameters and query are checked already, the body is read when it is asked for."""
+
+    site: Site
+    gateway: Gateway
+    settings: Settings
+    clock: Clock
+    caller: Caller
     request: falcon.Request
     path: Mapping[str, str]
     query: Mapping[str, Any]
+
+    @property
+    def by(self) -> str:
+        """Who is to be named in the audit log; nobody where there are no tokens."""
+        return self.caller.name or ""
 
     def header(self, name: str) -> str | None:
         """A header's value; UTF-8 in it is read as such."""
@@ -83,33 +119,51 @@ class Answer(Struct, frozen=True):
     media_type: str = falcon.MEDIA_JSON
 
 
+class Text(Struct, frozen=True):
+    """The description of an answer that is no JSON."""
+
+    media_type: str
+    says: str
+
+
 class Route(Struct, frozen=True):
-    """A row of the table: what `answer` does when `method` comes to `path`; `query` are the parameters it takes."""
+    """A row of the table: what `answer` does when `method` comes to `path`, with at least `role` (None: anybody).
+
+    `query` are the parameters it takes, `headers` those that mean something to it, `body` is the type of what it takes
+    as JSON (None: nothing). `answers` are the types of what it answers by status (None: no body); `problems` are the
+    refusals that are its own, beside those that every such route has. The docstring of `answer` says what it does.
+    """
 
     method: str
     path: str
+    role: Role | None
     answer: Callable[[Call], Answer]
+    answers: Mapping[int, Any]
     query: Readers = {}
-    body: bool = False
+    headers: tuple[str, ...] = ()
+    body: Any = None
+    problems: tuple[int, ...] = ()
 
     @property
     def template(self) -> str:
         """The path as people read it: `/api/tasks/{id}`."""
         return _CONVERTER.sub("", self.path)
 
-    def responder(self, gateway: Gateway, settings: Settings, clock: Clock) -> Callable[..., None]:
+    def responder(self, site: Site) -> Callable[..., None]:
         """The function that Falcon calls."""
 
         def respond(req: falcon.Request, resp: falcon.Response, **path: str) -> None:
             call = Call(
-                gateway=gateway,
-                settings=settings,
-                clock=clock,
+                site=site,
+                gateway=site.gateway,
+                settings=site.settings,
+                clock=site.clock,
+                caller=req.context.caller,
                 request=req,
                 path=path,
                 query=read_object(req.params, self.query, "?"),
             )
-            if not self.body and self.method in _METHODS_WITH_BODY and req.content_length and call.json() != {}:
+            if self.body is None and self.method in METHODS_WITH_BODY and req.content_length and call.json() != {}:
                 raise InvalidInput([("$", "expected no body, or {}")])
             answer = self.answer(call)
             resp.status = answer.status

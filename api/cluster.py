@@ -7,6 +7,8 @@ from api.schemas import NodeShape, Shape, node_shape, status_shape
 
 
 class NodeList(Shape):
+    """Every node."""
+
     nodes: list[NodeShape]
 
 
@@ -28,16 +30,16 @@ def nodes(call: Call) -> Answer:
 
 
 def drain(call: Call) -> Answer:
-    """Stop claiming, finish, then idle."""
+    """Drain a node: it claims no more, finishes what it runs, then idles. It hears of it with its next heartbeat."""
     return _drain(call, on=True)
 
 
 def undrain(call: Call) -> Answer:
-    """Claim again."""
+    """Take a drained node back: it claims again."""
     return _drain(call, on=False)
 
 
 def _drain(call: Call, *, on: bool) -> Answer:
     """The node hears of it with its next heartbeat, hence 202."""
-    call.gateway.drain(call.path["id"], on)
+    call.gateway.drain(call.path["id"], on, by=call.by)
     return Answer(Draining(id=call.path["id"], draining=on), status=202)

@@ -16,6 +16,7 @@ from taskqueue.core.views import (
     HandlerView,
     Health,
     NodeView,
+    NotePage,
     Page,
     QueueStats,
     Receipt,
@@ -24,27 +25,29 @@ from taskqueue.core.views import (
 
 
 class Schedules(Protocol):
-    """Schedules, as the API steers them. All but `all` raise NotFound for an id that there is not."""
+    """Schedules, as the API steers them. All but `all` raise NotFound for an id that there is not. `by` is as in
+    `Gateway`.
+    """
 
     def all(self) -> list[ScheduleView]:
         """Every schedule, by id."""
 
     def one(self, schedule_id: str) -> ScheduleView: ...
 
-    def create(self, schedule_id: str | None, spec: Spec, paused: bool) -> ScheduleView:
+    def create(self, schedule_id: str | None, spec: Spec, paused: bool, *, by: str = "") -> ScheduleView:
         """Raises Conflict where the id exists, InvalidInput for a payload that its handler refuses."""
 
-    def put(self, schedule_id: str, spec: Spec, paused: bool) -> tuple[ScheduleView, bool]:
+    def put(self, schedule_id: str, spec: Spec, paused: bool, *, by: str = "") -> tuple[ScheduleView, bool]:
         """Create or replace; whether it is new. Raises Conflict for a schedule that stands in code."""
 
-    def delete(self, schedule_id: str) -> None:
+    def delete(self, schedule_id: str, *, by: str = "") -> None:
         """Raises Conflict for a schedule that stands in code."""
 
-    def pause(self, schedule_id: str) -> ScheduleView: ...
+    def pause(self, schedule_id: str, *, by: str = "") -> ScheduleView: ...
 
-    def resume(self, schedule_id: str) -> ScheduleView: ...
+    def resume(self, schedule_id: str, *, by: str = "") -> ScheduleView: ...
 
-    def trigger(self, schedule_id: str) -> Task:
+    def trigger(self, schedule_id: str, *, by: str = "") -> Task:
         """Submit its task now, beside its due times."""
 
     def preview(self, schedule_id: str, count: int) -> list[int]:
@@ -53,7 +56,11 @@ class Schedules(Protocol):
 
 class Gateway(Protocol):
     """A node, as the API sees it. Every method may be called by any thread, blocks for a bounded time, and raises
-    `Unavailable` where the node's actors or its store do not answer in that time."""
+    `Unavailable` where the node's actors or its store do not answer in that time.
+
+    `by` is the name of the token that asks for a change, empty where there are none. What took effect is in the audit
+    log, with that name, when the method returns.
+    """
 
     @property
     def schedules(self) -> Schedules: ...
@@ -78,26 +85,30 @@ class Gateway(Protocol):
     def dead(self) -> list[DeadCount]:
         """Dead letters by handler and cause."""
 
-    def update(self, change: Update) -> Task:
+    def update(self, change: Update, *, by: str = "") -> Task:
         """Raises NotFound, Conflict."""
 
-    def act(self, action: str, task_id: str) -> Task | None:
+    def act(self, action: str, task_id: str, *, by: str = "") -> Task | None:
         """`cancel`, `retry`, `replay`, `delete` one task (None: deleted). Raises NotFound, Conflict."""
 
-    def bulk(self, action: str, filter: Filter, ids: Sequence[str] | None, *, dry_run: bool) -> int:
+    def bulk(
+        self, action: str, filter: Filter, ids: Sequence[str] | None, *, dry_run: bool, by: str = "", target: str = ""
+    ) -> int:
         """The same for all that match the filter (and are among `ids`, if given) and whose state allows it; how many.
+
+        `target` says in the audit log what was asked for.
         """
 
     def queues(self) -> list[QueueStats]:
         """Every queue that holds a task, is served or is paused."""
 
-    def pause(self, queue: str) -> None:
+    def pause(self, queue: str, *, by: str = "") -> None:
         """Durable, for all nodes."""
 
-    def resume(self, queue: str) -> None:
+    def resume(self, queue: str, *, by: str = "") -> None:
         """Durable, for all nodes."""
 
-    def purge(self, queue: str) -> int:
+    def purge(self, queue: str, *, by: str = "") -> int:
         """Cancel all that waits in the queue; how many."""
 
     def handlers(self) -> list[HandlerView]:
@@ -109,8 +120,11 @@ class Gateway(Protocol):
     def nodes(self) -> list[NodeView]:
         """Every member, those that died within the last hour included."""
 
-    def drain(self, node: str, on: bool) -> None:
+    def drain(self, node: str, on: bool, *, by: str = "") -> None:
         """Raises NotFound where no live node has that name."""
+
+    def notes(self, limit: int, cursor: str | None) -> NotePage:
+        """The audit log, newest first. Raises InvalidInput with path `?cursor` for a cursor that no page gave."""
 
     def stats(self, minutes: int) -> Stats:
         """Rates and percentiles of all nodes, and a point for each of the last minutes."""

@@ -8,6 +8,7 @@ too many requests wait, the next is refused with 503. Errors of HTTP itself are 
 from __future__ import annotations
 
 import ctypes
+import logging
 import socket
 import struct
 import sys
@@ -27,8 +28,10 @@ from waitress.task import ErrorTask, ThreadedTaskDispatcher
 from waitress.utilities import Error
 
 from api.errors import MEDIA_TYPE, headers_of, plain
+from api.headers import COMMON, DEFAULTS
 from taskqueue.core.clock import MILLISECOND, MINUTE, SECOND, Clock
 
+_LOG = logging.getLogger("taskqueue.api")
 PROBES = frozenset({"/healthz", "/readyz"})
 _SO_ATTACH_FILTER = 26
 
@@ -44,6 +47,7 @@ class Limits(Struct, frozen=True, kw_only=True):
 
     Attributes:
         max_body: longest body of any request.
+        per_address: connections from one address, so that no client by itself can keep all others out.
         waiting: requests that may wait for a thread.
         patience: how long a request may take to arrive, plus the time that its bytes need at `slowest`.
         slowest: bytes a second that a client has to send, or to take, at least.
@@ -54,6 +58,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     max_body: int
     max_header: int = 16 * 1024
     connections: int = 1_000
+    per_address: int = 500
     waiting: int = 512
     patience: int = 10 * SECOND
     slowest: int = 16 * 1024
@@ -97,8 +102,8 @@ class _ProblemTask(ErrorTask):  # type: ignore[misc]
         self.response_headers.extend(
             [
                 ("Content-Type", MEDIA_TYPE),
-                ("X-Content-Type-Options", "nosniff"),
-                ("Cache-Control", "no-store"),
+                *COMMON.items(),
+                *DEFAULTS.items(),
                 *headers_of(problem).items(),
             ]
         )
@@ -195,6 +200,22 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
         self.refused = refused
         self._limits = limits
         self._leaving = False
+        self._complained = -MINUTE
+
+    def accept(self) -> tuple[socket.socket, Any] | None:
+        """The next connection; one too many of its address is closed at once."""
+        accepted: tuple[socket.socket, Any] | None = super().accept()
+        if accepted is None or len(self.active_channels) < self._limits.per_address:
+            return accepted
+        address = accepted[1][0]
+        if sum(one.addr[0] == address for one in self.active_channels.values()) < self._limits.per_address:
+            return accepted
+        accepted[0].close()
+        now = self.clock.monotonic()
+        if now - self._complained >= MINUTE:
+            self._complained = now
+            _LOG.warning("%s has %d connections and gets no more", address, self._limits.per_address)
+        return None
 
     def add_task(self, channel: _Channel) -> None:
         """Give the connection's first request to a thread: probes and refusals to the porch, all else to the pool."""

@@ -1,10 +1,8 @@
-"""For those who run it: probes, metrics, and an index of what is here."""
+"""For those who run it: probes, metrics, the description of this API."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from api.calls import Answer, Call, Route
+from api.calls import Answer, Call
 from api.schemas import Shape
 from taskqueue.core.views import Health
 
@@ -18,24 +16,13 @@ class HealthShape(Shape):
     problems: tuple[str, ...]
 
 
-class RouteShape(Shape):
-    method: str
-    path: str
-
-
-class Index(Shape):
-    name: str
-    version: str
-    routes: list[RouteShape]
-
-
 def alive(call: Call) -> Answer:
-    """Is the process worth keeping?"""
+    """Is the process worth keeping? 503 where an actor is down."""
     return _health(call.gateway.alive())
 
 
 def ready(call: Call) -> Answer:
-    """Does the node take work now?"""
+    """Does the node take work now? 503 says why not."""
     return _health(call.gateway.ready())
 
 
@@ -44,11 +31,10 @@ def _health(health: Health) -> Answer:
 
 
 def metrics(call: Call) -> Answer:
-    """For Prometheus."""
+    """This node's metrics, for Prometheus."""
     return Answer(text=call.gateway.metrics(), media_type=PROMETHEUS)
 
 
-def index(call: Call, routes: Sequence[Route]) -> Answer:
-    """What this is, and every route."""
-    shown = [RouteShape(method=route.method, path=route.template) for route in routes]
-    return Answer(Index(name="taskqueue", version=call.settings.version, routes=shown))
+def openapi(call: Call) -> Answer:
+    """This description: OpenAPI 3.1."""
+    return Answer(text=call.site.description())

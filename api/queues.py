@@ -7,10 +7,14 @@ from api.schemas import Count, HandlerShape, QueueShape, Shape, handler_shape, q
 
 
 class QueueList(Shape):
+    """Every queue, by name."""
+
     queues: list[QueueShape]
 
 
 class HandlerList(Shape):
+    """What live nodes serve, by name."""
+
     handlers: list[HandlerShape]
 
 
@@ -22,28 +26,28 @@ class Paused(Shape):
 
 
 def list_queues(call: Call) -> Answer:
-    """Every queue."""
+    """Every queue that holds a task, is served or is paused."""
     now = call.clock.now()
     return Answer(QueueList(queues=[queue_shape(stats, now) for stats in call.gateway.queues()]))
 
 
 def pause(call: Call) -> Answer:
-    """No node claims from it any more."""
-    call.gateway.pause(call.path["name"])
+    """Pause a queue: no node claims from it any more; submits go on."""
+    call.gateway.pause(call.path["name"], by=call.by)
     return Answer(Paused(name=call.path["name"], paused=True))
 
 
 def resume(call: Call) -> Answer:
-    """Claims go on."""
-    call.gateway.resume(call.path["name"])
+    """Resume a queue: claims go on."""
+    call.gateway.resume(call.path["name"], by=call.by)
     return Answer(Paused(name=call.path["name"], paused=False))
 
 
 def purge(call: Call) -> Answer:
-    """Cancel all that waits in it."""
-    return Answer(Count(count=call.gateway.purge(call.path["name"])))
+    """Cancel all that waits in a queue."""
+    return Answer(Count(count=call.gateway.purge(call.path["name"], by=call.by)))
 
 
 def list_handlers(call: Call) -> Answer:
-    """What live nodes declare."""
+    """What live nodes serve, with the JSON Schema of payloads."""
     return Answer(HandlerList(handlers=[handler_shape(view) for view in call.gateway.handlers()]))

@@ -7,9 +7,10 @@ from msgspec import Raw
 from api.calls import Answer, Call, integer
 from api.schemas import Shape, task_shape
 from api.settings import ENVELOPE
+from api.words import Name, Shown, Time
 from taskqueue.core.errors import InvalidInput
 from taskqueue.core.fields import Readers
-from taskqueue.core.schedule import ScheduleView, Spec, parse_schedule
+from taskqueue.core.schedule import Misfire, Overlap, Owner, ScheduleView, Spec, parse_schedule
 from taskqueue.core.times import format_span, format_time
 
 PREVIEWED = 5
@@ -19,31 +20,37 @@ PREVIEW_QUERY: Readers = {"count": ("count", integer(1, MOST_PREVIEWED))}
 
 
 class ScheduleShape(Shape):
-    """A schedule. `orphaned`: it stood in code, and no live node declares it any more."""
+    """A schedule. `orphaned`: it stood in code, and no live node declares it any more. `skipped`: due times that made
+    no task, by reason.
+    """
 
-    id: str
-    handler: str
+    id: Name
+    handler: Name
     payload: Raw
     parameters: Raw
     cron: str | None
-    every: str | None
+    every: Shown | None
     timezone: str
-    misfire: str
-    overlap: str
+    misfire: Misfire
+    overlap: Overlap
     paused: bool
     orphaned: bool
-    owner: str
-    next_run_at: str | None
-    last_run_at: str | None
+    owner: Owner
+    next_run_at: Time | None
+    last_run_at: Time | None
     skipped: dict[str, int]
 
 
 class ScheduleList(Shape):
+    """Every schedule, by id."""
+
     schedules: list[ScheduleShape]
 
 
 class Preview(Shape):
-    times: list[str]
+    """The next due times."""
+
+    times: list[Time]
 
 
 def list_schedules(call: Call) -> Answer:
@@ -57,45 +64,45 @@ def show(call: Call) -> Answer:
 
 
 def create(call: Call) -> Answer:
-    """A new one; 409 where its id exists."""
+    """Make a schedule; 409 where its id exists."""
     schedule_id, spec, paused = _read(call)
-    view = call.gateway.schedules.create(schedule_id, spec, paused)
+    view = call.gateway.schedules.create(schedule_id, spec, paused, by=call.by)
     return Answer(_shape(view), 201, {"Location": f"/api/schedules/{view.id}"})
 
 
 def put(call: Call) -> Answer:
-    """Create it under this id, or replace it whole: what is left out has its default."""
+    """Make the schedule of this id, or replace it whole: what is left out has its default."""
     schedule_id = call.path["id"]
     given, spec, paused = _read(call)
     if given not in (None, schedule_id):
         raise InvalidInput([("$.id", f"expected {schedule_id}, as in the path, or nothing")])
-    view, new = call.gateway.schedules.put(schedule_id, spec, paused)
-    return Answer(_shape(view), 201 if new else 200)
+    view, new = call.gateway.schedules.put(schedule_id, spec, paused, by=call.by)
+    return Answer(_shape(view), 201, {"Location": f"/api/schedules/{view.id}"}) if new else Answer(_shape(view))
 
 
 def delete(call: Call) -> Answer:
-    """No due time of it counts any more; its tasks stay."""
-    call.gateway.schedules.delete(call.path["id"])
+    """Delete a schedule; the tasks that it made stay."""
+    call.gateway.schedules.delete(call.path["id"], by=call.by)
     return Answer(status=204)
 
 
 def pause(call: Call) -> Answer:
-    """What is due from now on is skipped."""
-    return Answer(_shape(call.gateway.schedules.pause(call.path["id"])))
+    """Pause a schedule: what is due from now on is skipped."""
+    return Answer(_shape(call.gateway.schedules.pause(call.path["id"], by=call.by)))
 
 
 def resume(call: Call) -> Answer:
-    """What is due from now on fires."""
-    return Answer(_shape(call.gateway.schedules.resume(call.path["id"])))
+    """Resume a schedule: what is due from now on makes tasks."""
+    return Answer(_shape(call.gateway.schedules.resume(call.path["id"], by=call.by)))
 
 
 def trigger(call: Call) -> Answer:
-    """Its task, now, beside its due times."""
-    return Answer(task_shape(call.gateway.schedules.trigger(call.path["id"])))
+    """Make its task now, beside its due times; also while it is paused."""
+    return Answer(task_shape(call.gateway.schedules.trigger(call.path["id"], by=call.by)))
 
 
 def preview(call: Call) -> Answer:
-    """Its next due times."""
+    """The next due times of a schedule."""
     times = call.gateway.schedules.preview(call.path["id"], call.query.get("count", PREVIEWED))
     return Answer(Preview(times=[format_time(moment) for moment in times]))
 

@@ -9,8 +9,9 @@ from collections.abc import Iterable
 
 from msgspec import UNSET, Raw, Struct, UnsetType
 
+from api.words import Durability, Life, Mode, Name, Priority, Shown, TaskId, Time
 from taskqueue.core.clock import SECOND
-from taskqueue.core.task import Attempt, Status, Task, TaskError
+from taskqueue.core.task import Attempt, Cause, Outcome, Status, Task, TaskError
 from taskqueue.core.times import format_span, format_time
 from taskqueue.core.views import ClusterStatus, DeadCount, HandlerView, NodeView, QueueStats, RedisView
 
@@ -20,55 +21,61 @@ class Shape(Struct, rename="camel"):
 
 
 class ErrorShape(Shape):
+    """What went wrong: the exception's class, its text, and the cause."""
+
     type: str
     message: str
-    cause: str
+    cause: Cause
 
 
 class AttemptShape(Shape):
+    """An attempt that has ended."""
+
     attempt: int
     generation: int
     node: str
-    started_at: str
-    finished_at: str
-    outcome: str
+    started_at: Time
+    finished_at: Time
+    outcome: Outcome
     error: ErrorShape | None
 
 
 class ProgressShape(Shape):
+    """What a running handler last said of itself; `fraction` is 0 to 1."""
+
     fraction: float
     note: str
-    at: str
+    at: Time
 
 
 class ParametersShape(Shape):
     """What a submit of this very task would say."""
 
-    priority: int
-    timeout: str
-    queue: str
+    priority: Priority
+    timeout: Shown
+    queue: Name
     retries: int
     keep_result: bool
     tags: tuple[str, ...]
-    run_at: str | UnsetType
-    expires_at: str | UnsetType
-    idempotency_key: str | UnsetType
+    run_at: Time | UnsetType = UNSET
+    expires_at: Time | UnsetType = UNSET
+    idempotency_key: str | UnsetType = UNSET
 
 
 class TaskShape(Shape):
-    """A task, whole. `run_at` is when it may run next, or could run last."""
+    """A task, whole. `runAt` is when it may run next, or could run last; `result` is what its handler returned."""
 
-    id: str
-    handler: str
-    queue: str
+    id: TaskId
+    handler: Name
+    queue: Name
     payload: Raw
     parameters: ParametersShape
-    status: str
-    priority: int
-    created_at: str
-    run_at: str
-    started_at: str | None
-    finished_at: str | None
+    status: Status
+    priority: Priority
+    created_at: Time
+    run_at: Time
+    started_at: Time | None
+    finished_at: Time | None
     attempt: int
     retries_left: int
     crashes: int
@@ -79,12 +86,14 @@ class TaskShape(Shape):
     error: ErrorShape | None
     history: tuple[AttemptShape, ...]
     tags: tuple[str, ...]
-    expires_at: str | None
+    expires_at: Time | None
     schedule: str | None
 
 
 class QueueShape(Shape):
-    """A queue. `oldest_age`: seconds that its oldest claimable task has waited."""
+    """A queue. `oldestAge`: seconds that its oldest claimable task has waited; `unserved`: handlers with tasks here
+    that no live node serves.
+    """
 
     name: str
     paused: bool
@@ -98,6 +107,8 @@ class QueueShape(Shape):
 
 
 class HandlerShape(Shape):
+    """A handler that live nodes declare. `schema` is the JSON Schema of its payload."""
+
     name: str
     queues: tuple[str, ...]
     nodes: tuple[str, ...]
@@ -106,14 +117,16 @@ class HandlerShape(Shape):
 
 
 class NodeShape(Shape):
+    """A node, alive or remembered. Each start of it is a new `incarnation`."""
+
     id: str
     incarnation: str
-    status: str
+    status: Life
     leader: bool
     host: str
     pid: int
-    started_at: str
-    last_heartbeat: str
+    started_at: Time
+    last_heartbeat: Time
     workers: int
     running: int
     queues: tuple[str, ...]
@@ -133,13 +146,13 @@ class RedisShape(Shape):
     weakness: str | None
 
 
-class StatusShape(Shape):
+class DeploymentShape(Shape):
     """The deployment. `uptime` in seconds; `redis` is null where there is none."""
 
-    mode: str
+    mode: Mode
     leader: str | None
     term: int
-    durability: str
+    durability: Durability
     nodes: dict[str, int]
     tasks: dict[str, int]
     uptime: float
@@ -148,23 +161,29 @@ class StatusShape(Shape):
 
 
 class TaskList(Shape):
+    """A page of tasks, newest first. Go on with `cursor` = `nextCursor` until that is null."""
+
     tasks: tuple[TaskShape, ...]
     next_cursor: str | None
 
 
 class DeadList(TaskList):
+    """A page of dead letters, and how many there are in all."""
+
     counts: tuple[DeadCount, ...]
 
 
 class Created(Shape):
     """The answer to a submit."""
 
-    id: str
-    status: str
-    created_at: str
+    id: TaskId
+    status: Status
+    created_at: Time
 
 
 class Count(Shape):
+    """How many."""
+
     count: int
 
 
@@ -282,9 +301,9 @@ def node_shape(view: NodeView) -> NodeShape:
     )
 
 
-def status_shape(status: ClusterStatus) -> StatusShape:
+def status_shape(status: ClusterStatus) -> DeploymentShape:
     """The deployment in one look; every state of a task and of a node is there, also with none in it."""
-    return StatusShape(
+    return DeploymentShape(
         mode=status.mode,
         leader=status.leader,
         term=status.term,

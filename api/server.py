@@ -13,6 +13,7 @@ from typing import Any
 
 from waitress import wasyncore
 
+from api.auth import warn_of
 from api.listener import Limits, Listener
 from taskqueue.core.clock import SECOND, Clock, SystemClock
 from taskqueue.core.config import Config
@@ -47,6 +48,7 @@ class Server:
         self._socket = _bind(config.api_host, config.api_port)
         self.port: int = self._socket.getsockname()[1]
         self._map: dict[int, Any] = {}
+        self._config = config
         self._host = config.api_host
         self._threads = config.api_threads
         self._listener = Listener(
@@ -66,6 +68,7 @@ class Server:
         except OSError as error:
             wasyncore.close_all(self._map)
             raise _taken(self._host, self.port, error) from None
+        warn_of(self._config)
         self._listener.pool.set_thread_count(self._threads)
         self._listener.porch.set_thread_count(PORCH_THREADS)
         self._loop.start()

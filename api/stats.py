@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from api.calls import Answer, Call, integer
 from api.schemas import Shape
+from api.words import Time
 from taskqueue.core.fields import Readers
 from taskqueue.core.times import format_time
 from taskqueue.core.views import Span, Stats
@@ -24,6 +25,8 @@ class SpanShape(Shape):
 
 
 class HandlerStatsShape(Shape):
+    """A handler in the last minutes."""
+
     handler: str
     completed: int
     failed: int
@@ -43,7 +46,7 @@ class NowShape(Shape):
 class PointShape(Shape):
     """One minute. `pending`: null where nobody has looked."""
 
-    at: str
+    at: Time
     submitted: int
     completed: int
     failed: int
@@ -53,12 +56,14 @@ class PointShape(Shape):
 
 
 class StatsShape(Shape):
+    """The last minutes together, and each minute for itself."""
+
     now: NowShape
     series: list[PointShape]
 
 
 def show(call: Call) -> Answer:
-    """Rates and percentiles of the last minutes, and a point a minute."""
+    """Rates and percentiles of the last five minutes, and a point for each of the last `minutes`."""
     return Answer(_shape(call.gateway.stats(call.query.get("minutes", SHOWN))))
 
 

@@ -60,7 +60,7 @@ BATCH_QUERY: Readers = {"atomic": ("atomic", _read_flag)}
 
 
 def submit(call: Call) -> Answer:
-    """One task; 200 where it was there before."""
+    """Submit one task: 201 once it is stored, 200 where the same was stored before."""
     limit = call.settings.max_payload_bytes
     submission = parse_submission(call.body(limit + ENVELOPE), max_payload=limit, header_key=call.header(KEY_HEADER))
     (receipt,) = call.gateway.submit([submission])
@@ -71,7 +71,7 @@ def submit(call: Call) -> Answer:
 
 
 def submit_batch(call: Call) -> Answer:
-    """Many tasks, each for itself, or all or none."""
+    """Submit up to 10,000 tasks, each for itself, or all or none; the answer has an item for each, in order."""
     atomic = call.query.get("atomic", False)
     if call.header(KEY_HEADER) is not None:
         raise InvalidInput([(KEY_HEADER, "cannot stand for a batch; give each task its own idempotencyKey")])

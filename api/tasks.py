@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
-from api.calls import Answer, Call, integer
+import msgspec
+
+from api.calls import Answer, Call, integer, read_cursor
 from api.schemas import Count, DeadList, task_list, task_shape
 from taskqueue.core.clock import MINUTE, SECOND
 from taskqueue.core.errors import InvalidInput
@@ -24,14 +26,13 @@ from taskqueue.core.fields import (
 )
 from taskqueue.core.names import read_name, read_task_id
 from taskqueue.core.task import Cause, Status
-from taskqueue.core.times import parse_span
+from taskqueue.core.times import format_time, parse_span
 from taskqueue.core.views import Filter
 
 MOST_IDS = 10_000
 MOST_LISTED = 1_000
 LISTED = 50
 LONGEST_WAIT = MINUTE
-LONGEST_CURSOR = 1_000
 
 
 class Action(StrEnum):
@@ -44,12 +45,6 @@ class Action(StrEnum):
 
 
 # -- what may be asked -------------------------------------------------------------------------------------------------
-
-
-def _read_cursor(value: object) -> str:
-    if isinstance(value, str) and 1 <= len(value) <= LONGEST_CURSOR and value.isprintable():
-        return value
-    raise ValueError("expected the nextCursor of an earlier page")
 
 
 def _read_wait(value: object) -> int:
@@ -66,7 +61,7 @@ _PAGE: Readers = {
     "tag": ("tag", read_name),
     "schedule": ("schedule", read_name),
     "limit": ("limit", integer(1, MOST_LISTED)),
-    "cursor": ("cursor", _read_cursor),
+    "cursor": ("cursor", read_cursor),
 }
 LIST_QUERY: Readers = {"status": ("status", one_of(Status)), **_PAGE}
 DEAD_QUERY: Readers = {"cause": ("cause", one_of(Cause)), **_PAGE}
@@ -118,7 +113,7 @@ def _page(query: Mapping[str, Any]) -> tuple[Filter, int, str | None]:
 
 
 def show(call: Call) -> Answer:
-    """One task; with `wait`, once it is terminal or the time is up."""
+    """One task, whole; with `wait`, once it is finished or the time is up."""
     wait = call.query.get("wait", 0)
     name = call.path["id"]
     return Answer(task_shape(call.gateway.wait(name, wait / SECOND) if wait else call.gateway.get(name)))
@@ -128,43 +123,60 @@ def show(call: Call) -> Answer:
 
 
 def update(call: Call) -> Answer:
-    """Change a waiting task."""
+    """Change priority, times or tags of a task that waits."""
     changes = read_object(call.json(), _CHANGES)
     if not changes:
         raise InvalidInput([("$", f"expected at least one of {', '.join(_CHANGES)}")])
-    return Answer(task_shape(call.gateway.update(Update(id=call.path["id"], **changes))))
+    return Answer(task_shape(call.gateway.update(Update(id=call.path["id"], **changes), by=call.by)))
 
 
 def delete(call: Call) -> Answer:
     """Delete a finished task."""
-    call.gateway.act(Action.DELETE, call.path["id"])
+    call.gateway.act(Action.DELETE, call.path["id"], by=call.by)
     return Answer(status=204)
 
 
 def cancel(call: Call) -> Answer:
-    """Nobody wants it any more."""
+    """Cancel a task that is not finished. A running handler is told, and its result is refused."""
     return _act(call, Action.CANCEL)
 
 
 def retry(call: Call) -> Answer:
-    """Now, not after its backoff."""
+    """Run a failed task now, not after its backoff."""
     return _act(call, Action.RETRY)
 
 
 def replay(call: Call) -> Answer:
-    """Once more, with all budgets."""
+    """Start a dead-lettered or cancelled task anew, with all its tries; its history is kept."""
     return _act(call, Action.REPLAY)
 
 
 def _act(call: Call, action: Action) -> Answer:
-    task = call.gateway.act(action, call.path["id"])
+    task = call.gateway.act(action, call.path["id"], by=call.by)
     return Answer(None if task is None else task_shape(task))
 
 
 def bulk(call: Call) -> Answer:
-    """The same for all that match; `before` defaults to now, so that what comes in meanwhile is left alone."""
+    """Cancel, retry, replay or delete all tasks that match; what comes in meanwhile is left alone."""
     asked = read_object(call.json(), _BULK, required=("action", "filter"))
     wanted = {"before": call.clock.now(), **asked["filter"]}
     ids = wanted.pop("ids", None)
-    count = call.gateway.bulk(asked["action"], Filter(**wanted), ids, dry_run=asked.get("dry_run", False))
+    count = call.gateway.bulk(
+        asked["action"],
+        Filter(**wanted),
+        ids,
+        dry_run=asked.get("dry_run", False),
+        by=call.by,
+        target=_target(asked["filter"], ids),
+    )
     return Answer(Count(count=count))
+
+
+def _target(given: Mapping[str, Any], ids: tuple[str, ...] | None) -> str:
+    """A filter as the audit log shows it: what was given, ids only by their number."""
+    shown = {name: value for name, value in given.items() if name not in ("before", "ids")}
+    if "before" in given:
+        shown["before"] = format_time(given["before"])
+    if ids is not None:
+        shown["ids"] = len(ids)
+    return msgspec.json.encode(shown).decode()

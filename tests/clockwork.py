@@ -52,8 +52,8 @@ class Clockwork:
             store=self.store,
             handlers=handlers,
             declared=lambda: self.declared,
-            ask=lambda verbs: tuple(self.store.execute(verbs)),
-            submit=lambda submissions: [],
+            ask=lambda verbs, _note: tuple(self.store.execute(verbs)),
+            submit=lambda submissions, *, note=None: [],
             get=self._get,
         )
         self._storage = StorageActor(

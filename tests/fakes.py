@@ -8,6 +8,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from actors.notary import took_effect
 from actors.schedules import Schedules
 from actors.statistics import statistics
 from storage import verbs as v
@@ -29,6 +30,7 @@ from taskqueue.core.views import (
     HandlerView,
     Health,
     NodeView,
+    NotePage,
     Page,
     QueueStats,
     Receipt,
@@ -77,7 +79,9 @@ class FakeGateway:
         if self.failing is not None:
             raise self.failing
 
-    def submit(self, submissions: Sequence[Submission], *, atomic: bool = False) -> list[Receipt]:
+    def submit(
+        self, submissions: Sequence[Submission], *, atomic: bool = False, note: v.Note | None = None
+    ) -> list[Receipt]:
         self._asked("submit", len(submissions), atomic)
         results: Any
         drafts = [fill(one, one.id or self.ids.new(), None, self.config) for one in submissions]
@@ -86,7 +90,7 @@ class FakeGateway:
         if atomic:
             (results,) = self.store.execute([v.SubmitAll(tuple(drafts), self.config.queue_size)])
         else:
-            results = self.store.execute([v.Submit(one, self.config.queue_size) for one in drafts])
+            results = self._noting([v.Submit(one, self.config.queue_size) for one in drafts], note)
         return [_receipt(one, result) for one, result in zip(drafts, results, strict=True)]
 
     def get(self, task_id: str) -> Task:
@@ -111,18 +115,25 @@ class FakeGateway:
         self._asked("dead")
         return self.store.dead()
 
-    def update(self, change: ev.Update) -> Task:
+    def update(self, change: ev.Update, *, by: str = "") -> Task:
         self._asked("update", change)
-        task = self._do(change)
+        task = self._do(change, v.Note(by, "update", change.id))
         assert task is not None
         return task
 
-    def act(self, action: str, task_id: str) -> Task | None:
+    def act(self, action: str, task_id: str, *, by: str = "") -> Task | None:
         self._asked("act", action, task_id)
-        return self._do(_ACTIONS[action](id=task_id))
+        return self._do(_ACTIONS[action](id=task_id), v.Note(by, action, task_id))
 
-    def _do(self, event: ev.Event) -> Task | None:
-        (answer,) = self.store.execute([event])
+    def _noting(self, verbs: Sequence[Any], note: v.Note | None) -> list[Any]:
+        results = self.store.execute(verbs)
+        count = sum(took_effect(result) for result in results)
+        if note is not None and count:
+            self.store.execute([replace(note, count=count)])
+        return results
+
+    def _do(self, event: ev.Event, note: v.Note | None = None) -> Task | None:
+        (answer,) = self._noting([event], note)
         assert isinstance(answer, v.Answer)
         if answer.code is Code.NOT_FOUND:
             raise NotFound(f"no task has the id {event.id}")
@@ -130,13 +141,17 @@ class FakeGateway:
             raise Conflict(f"the task's state does not allow {VERBS[type(event)]}")
         return answer.task
 
-    def bulk(self, action: str, filter: Filter, ids: Sequence[str] | None, *, dry_run: bool) -> int:
+    def bulk(
+        self, action: str, filter: Filter, ids: Sequence[str] | None, *, dry_run: bool, by: str = "", target: str = ""
+    ) -> int:
+        return self._bulk(action, filter, ids, dry_run, v.Note(by, action, target))
+
+    def _bulk(self, action: str, filter: Filter, ids: Sequence[str] | None, dry_run: bool, note: v.Note) -> int:
         self._asked("bulk", action, filter, ids, dry_run)
         found = [task for state in TRANSITIONS[action] for task in self._in(state) if matches(filter, task)]
         chosen = [task for task in found if ids is None or task.id in ids]
         if not dry_run:
-            for task in chosen:
-                self.act(action, task.id)
+            self._noting([_ACTIONS[action](id=task.id) for task in chosen], note)
         return len(chosen)
 
     def _in(self, state: Status) -> tuple[Task, ...]:
@@ -149,17 +164,17 @@ class FakeGateway:
             for view in self.store.queues()
         ]
 
-    def pause(self, queue: str) -> None:
+    def pause(self, queue: str, *, by: str = "") -> None:
         self._asked("pause", queue)
-        self.store.execute([v.Pause(queue)])
+        self._noting([v.Pause(queue)], v.Note(by, "pause", queue))
 
-    def resume(self, queue: str) -> None:
+    def resume(self, queue: str, *, by: str = "") -> None:
         self._asked("resume", queue)
-        self.store.execute([v.Resume(queue)])
+        self._noting([v.Resume(queue)], v.Note(by, "resume", queue))
 
-    def purge(self, queue: str) -> int:
+    def purge(self, queue: str, *, by: str = "") -> int:
         return sum(
-            self.bulk("cancel", Filter(queue=queue, status=state), None, dry_run=False)
+            self._bulk("cancel", Filter(queue=queue, status=state), None, False, v.Note(by, "purge", queue))
             for state in (Status.PENDING, Status.FAILED)
         )
 
@@ -192,9 +207,9 @@ class FakeGateway:
         self._asked("nodes")
         return [NodeView(member=one, status="alive", leader=True) for one in self.store.members()]
 
-    def drain(self, node: str, on: bool) -> None:
+    def drain(self, node: str, on: bool, *, by: str = "") -> None:
         self._asked("drain", node, on)
-        (answer,) = self.store.execute([v.Drain(node, on)])
+        (answer,) = self._noting([v.Drain(node, on)], v.Note(by, "drain" if on else "undrain", node))
         assert isinstance(answer, v.Answer)
         if answer.code is Code.NOT_FOUND:
             raise NotFound(f"no live node is named {node}")
@@ -208,10 +223,17 @@ class FakeGateway:
             store=self.store,
             handlers=self.known,
             declared=lambda: self.code,
-            ask=lambda verbs: tuple(self.store.execute(verbs)),
+            ask=lambda verbs, note: tuple(self._noting(verbs, note)),
             submit=self.submit,
             get=self.get,
         )
+
+    def notes(self, limit: int, cursor: str | None) -> NotePage:
+        self._asked("notes", limit, cursor)
+        try:
+            return self.store.notes(limit, cursor)
+        except ValueError:
+            raise InvalidInput([("?cursor", "expected the nextCursor of an earlier page")]) from None
 
     def stats(self, minutes: int) -> Stats:
         self._asked("stats", minutes)

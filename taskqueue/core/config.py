@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct, field
 
+from taskqueue.core.access import Token
 from taskqueue.core.clock import DAY, HOUR, MILLISECOND, MINUTE, SECOND
 
 MIB = 1024 * 1024
@@ -44,6 +45,8 @@ class Config(Struct, frozen=True, kw_only=True):
     api_host: str = "127.0.0.1"
     api_port: int = 8080
     api_threads: int = 64
+    api_tokens: tuple[Token, ...] = ()
+    allow_unauthenticated: bool = False
     allowed_hosts: tuple[str, ...] = ()
     data_dir: str = "./data"
     cluster_enabled: bool = False

@@ -6,6 +6,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from taskqueue.core.access import tokens
 from taskqueue.core.addresses import masked, parse_address
 from taskqueue.core.clock import MILLISECOND
 from taskqueue.core.config import MIB, Backoff, Config, Retain, Retention
@@ -82,6 +83,7 @@ _SIZE = integer(1, 256 * MIB)
 _MODULE = word(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", 'a module such as "myapp.tasks"')
 _QUEUE = word(r"\*|" + NAME_PATTERN, 'a queue\'s name of letters, digits, "_", ".", ":", "-" (at most 128), or "*"')
 _HOST = word(r"[A-Za-z0-9.:_%\[\]-]{1,253}", "a host name or an address")
+_ANSWERED = word(r"\*|[A-Za-z0-9.:_%\[\]-]{1,253}", 'a host name or an address, or "*" for all')
 _KEPT = {
     "completed": ("completed", _retain(Retention().completed)),
     "cancelled": ("cancelled", _retain(Retention().cancelled)),
@@ -129,13 +131,13 @@ _BUILT: dict[str, tuple[str, Kind]] = {
     "cleanRedisOnStart": ("clean_redis_on_start", switch()),
     "requireDurability": ("require_durability", nullable(word("fsync|replicated", '"fsync", "replicated", or null'))),
     "allowEviction": ("allow_eviction", switch()),
-    "allowedHosts": ("allowed_hosts", several(_HOST, "a list of host names")),
+    "allowedHosts": ("allowed_hosts", several(_ANSWERED, "a list of host names")),
+    "apiTokens": ("api_tokens", tokens()),
+    "allowUnauthenticated": ("allow_unauthenticated", switch()),
 }
 
 # Known and accepted at their default; anything else is refused by name until the feature is there.
 _UNBUILT: dict[str, tuple[Any, Kind]] = {
-    "apiTokens": ([], _ANYTHING),
-    "allowUnauthenticated": (False, switch()),
     "maxTasksPerChild": (None, nullable(_ANYTHING)),
     "maxChildMemory": (None, nullable(_ANYTHING)),
 }

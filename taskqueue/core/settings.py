@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 from msgspec import Struct
 
+from taskqueue.core.access import from_files
 from taskqueue.core.config import Config
 from taskqueue.core.errors import ConfigError
 from taskqueue.core.kinds import Wrong, nearest, show_span
@@ -75,6 +76,8 @@ def load(argv: Sequence[str], environ: Mapping[str, str], read_file: ReadFile) -
             changes[field] = value
     if changes.get("cluster_enabled"):
         changes.setdefault("storage", "redis")
+    if "api_tokens" in changes:
+        changes["api_tokens"] = from_files(changes["api_tokens"], read_file)
     config = Config(**changes)
     _check(config)
     return Loaded(config, flags["print_config"])
@@ -194,10 +197,13 @@ def _read(key: str, item: _Given) -> Any:
 
 def _check(config: Config) -> None:
     """Rules that hold between keys."""
-    if not _is_loopback(config.api_host):
+    guarded = bool(config.api_tokens)
+    if not (guarded or config.allow_unauthenticated or is_loopback(config.api_host)):
         raise ConfigError(
-            f"apiHost: {config.api_host} is not a loopback address; that needs apiTokens, not available in this version"
+            f"apiHost: {config.api_host} is not a loopback address; that needs apiTokens, or allowUnauthenticated"
         )
+    if "*" in config.allowed_hosts and not guarded:
+        raise ConfigError('allowedHosts: "*" lets any web page reach the API; that needs apiTokens')
     if config.heartbeat_interval * 3 > config.lease_ttl:
         beat, lease = show_span(config.heartbeat_interval), show_span(config.lease_ttl)
         raise ConfigError(f"heartbeatInterval: {beat} is more than a third of leaseTtl ({lease})")
@@ -209,7 +215,8 @@ def _check(config: Config) -> None:
         )
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Can only this machine reach what listens there?"""
     from ipaddress import ip_address
 
     try:

@@ -23,6 +23,9 @@ JSON = {"Content-Type": "application/json"}
 class Api:
     """A client of the application, its gateway and its clock."""
 
+    token: str | None = None
+    """What is sent where a call says nothing else."""
+
     def __init__(self, config: Config | None = None) -> None:
         config = config or Config()
         self.clock = ManualClock()
@@ -32,7 +35,14 @@ class Api:
         self._client = falcon.testing.TestClient(self.app)
 
     def send(
-        self, method: str, path: str, body: Any = None, *, raw: bytes | None = None, **options: Any
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        raw: bytes | None = None,
+        token: str | None = None,
+        **options: Any,
     ) -> falcon.testing.Result:
         """A request; `body` goes as JSON, `raw` as it is. Every error answered must be a whole problem."""
         headers = {"Host": "localhost:8080", **options.pop("headers", {})}
@@ -40,11 +50,16 @@ class Api:
             raw = json.dumps(body).encode()
         if raw is not None:
             headers = {**JSON, **headers}
+        token = self.token if token is None else token
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
         answer = self._client.simulate_request(method, path, body=raw, headers=headers, **options)
         assert answer.headers["x-content-type-options"] == "nosniff"
-        assert answer.headers["cache-control"] == "no-store"
+        assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+        assert answer.headers["cache-control"] == "no-cache" if "etag" in answer.headers else "no-store"
+        assert not [name for name in answer.headers if name.startswith("access-control-")]
         assert answer.headers["referrer-policy"] == "no-referrer"
-        if answer.status_code >= 400 and method != "HEAD" and "problems" not in (answer.json or {}):
+        if answer.status_code >= 400 and method != "HEAD" and not answer.text.startswith('{"ok":'):
             assert answer.headers["content-type"] == "application/problem+json"
             assert {"type", "title", "status", "detail"} <= answer.json.keys()
             assert answer.json["status"] == answer.status_code
@@ -78,6 +93,12 @@ def api() -> Api:
 def small() -> Api:
     """One whose limits are near: 2,000 bytes a payload, 200,000 a batch."""
     return Api(SMALL)
+
+
+@pytest.fixture(scope="session")
+def api_of() -> type[Api]:
+    """The same as `api_with`, for every scope."""
+    return Api
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from api.app import create_app
+from api.headers import COMMON, DEFAULTS
 from api.server import Server, limits_of
 from api.settings import settings_of
 from taskqueue.core.clock import ManualClock
@@ -26,6 +27,12 @@ def rest() -> Iterator[Server]:
 def test_an_ordinary_answer(rest):
     answer = get(rest, "/")
     assert (answer.status, answer.headers["Server"]) == (200, "taskqueue")
+
+
+def test_what_the_listener_refuses_has_the_headers_of_all_answers(rest):
+    for raw in (b"nonsense\r\n\r\n", b"GET /none HTTP/1.1\r\nHost: localhost\r\n\r\n"):
+        answer = ask(rest, raw)
+        assert {name: answer.headers[name] for name in (*COMMON, *DEFAULTS)} == {**COMMON, **DEFAULTS}
 
 
 def test_a_header_too_large_is_431(rest):

@@ -14,6 +14,7 @@ from api.app import create_app
 from api.listener import Limits
 from api.server import Server
 from api.settings import settings_of
+from taskqueue.core.access import Role, Token, digest_of
 from taskqueue.core.clock import MILLISECOND, SECOND, ManualClock
 from taskqueue.core.config import Config
 from taskqueue.core.errors import ConfigError
@@ -153,6 +154,21 @@ def test_a_port_that_was_taken_meanwhile_is_told_at_start():
         with pytest.raises(ConfigError, match="apiPort: cannot listen on"):
             late.start()
         assert late.stop()
+
+
+def test_what_stands_open_is_said_aloud(caplog):
+    everywhere = Config(api_host="0.0.0.0", api_port=0, api_threads=2, allow_unauthenticated=True)
+    with serving(Gate(), everywhere):
+        assert "NO AUTHENTICATION: the API listens on 0.0.0.0 without apiTokens" in caplog.text
+        assert "name in allowedHosts what clients call the node" in caplog.text
+
+
+def test_a_token_that_can_be_guessed_is_told_without_it(caplog):
+    token = Token(name="ci", role=Role.VIEWER, digest=digest_of("s3cret"), short=True)
+    with serving(Gate(), Config(api_port=0, api_threads=2, api_tokens=(token,))):
+        assert "the token ci has fewer than 16 characters" in caplog.text
+        assert "NO AUTHENTICATION" not in caplog.text
+        assert "s3cret" not in caplog.text
 
 
 def test_a_host_of_nowhere_is_told_by_its_key():

@@ -89,6 +89,23 @@ def test_a_long_poll_with_another_request_behind_it_is_not_slow():
         assert text.endswith(b"fast")
 
 
+def test_no_address_gets_all_the_connections(caplog):
+    limits = Limits(max_body=200_000, per_address=3)
+    with serving(Gate(), limits=limits) as server:
+        kept = [connect(server) for _ in range(3)]
+        assert eventually(lambda: len(server._listener.active_channels) == 3)
+        for _ in range(2):
+            with closing(connect(server)) as refused:
+                assert cut(refused, drip=False)
+        assert caplog.text.count("127.0.0.1 has 3 connections and gets no more") == 1
+        for client in kept:  # who is in is served, and makes room when it goes
+            client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            assert client.recv(12) == b"HTTP/1.1 200"
+            client.close()
+        assert eventually(lambda: not server._listener.active_channels)
+        assert get(server, "/").status == 200
+
+
 def test_a_flood_is_refused_quickly_and_probes_are_answered():
     gate = Gate()
     limits = Limits(max_body=200_000, waiting=3)

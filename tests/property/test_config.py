@@ -38,6 +38,7 @@ CONFIGS = st.builds(
     api_host=st.sampled_from(["127.0.0.1", "localhost", "::1"]),
     api_port=st.integers(0, 65535),
     api_threads=st.integers(2, 1024),
+    allow_unauthenticated=st.booleans(),
     allowed_hosts=lists(st.sampled_from(["a.example", "[::1]", "10.0.0.1:80"])),
     data_dir=PATHS,
     handlers=lists(MODULES),

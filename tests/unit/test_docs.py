@@ -14,8 +14,9 @@ from typing import get_overloads
 import pytest
 
 from actors.metrics import Metrics
-from api.app import ROUTES
+from api.describe import page
 from api.listener import Limits
+from api.routes import ROUTES
 from storage import verbs as v
 from taskqueue.core.config import Config
 from taskqueue.core.options import OPTIONS, show
@@ -80,10 +81,15 @@ def test_every_text_to_watch_the_log_for_is_in_the_code() -> None:
         assert part in code, part
 
 
+def test_the_reference_of_the_api_is_what_its_maker_makes_of_the_code() -> None:
+    old = (DOCS / "api.md").read_text()
+    assert old == page(old), "run: python -m api.describe"
+
+
 def test_every_route_is_documented() -> None:
     calls = [cells[0].strip("`") for cells in rows((DOCS / "api.md").read_text()) if re.match(r"`[A-Z]+ /", cells[0])]
     routes = [f"{route.method} {re.sub(r':[a-z_]+}', '}', route.path)}" for route in ROUTES]
-    assert sorted(calls) == sorted(["GET /", *routes])
+    assert sorted(calls) == sorted(routes)
 
 
 def test_every_metric_is_documented_with_its_type_and_labels() -> None:

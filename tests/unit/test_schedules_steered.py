@@ -36,7 +36,7 @@ def before_each_put(work: Clockwork, act: Callable[[], object], times: int) -> l
         return execute(verbs)
 
     work.store.execute = faster  # type: ignore[method-assign]
-    work.schedules._ask = lambda verbs: tuple(work.store.execute(verbs))
+    work.schedules._ask = lambda verbs, _note: tuple(work.store.execute(verbs))
     return done
 
 
@@ -105,7 +105,7 @@ def test_one_that_goes_meanwhile_is_not_found(work: Clockwork) -> None:
 
 def test_a_store_that_cannot_is_said(work: Clockwork) -> None:
     work.make("s", every=MINUTE)
-    work.schedules._ask = lambda verbs: (StoreFull("no room to write"),) * len(verbs)
+    work.schedules._ask = lambda verbs, _note: (StoreFull("no room to write"),) * len(verbs)
     for act in (work.schedules.pause, lambda name: work.schedules.put(name, spec(work, every=HOUR), False)):
         with pytest.raises(Unavailable, match="no room to write"):
             act("s")

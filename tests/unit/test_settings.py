@@ -253,8 +253,6 @@ def test_a_file_that_is_there_but_cannot_be_read_is_an_error(error: Exception, s
 
 
 UNBUILT: dict[str, Any] = {
-    "apiTokens": [{"name": "ci", "token": "hunter2", "role": "viewer"}],
-    "allowUnauthenticated": True,
     "maxTasksPerChild": 100,
     "maxChildMemory": 1_000_000,
 }

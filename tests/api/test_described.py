@@ -1,0 +1,68 @@
+"""A live node against its own description: schemathesis, with every check it has and on every operation."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter, defaultdict
+from pathlib import Path
+
+from api.routes import ROUTES
+from taskqueue.core.access import Role, Token, digest_of
+from taskqueue.core.clock import HOUR
+from taskqueue.core.config import Backoff
+from tests.running import Running
+
+HERE = Path(__file__).parent
+TOKEN = "a-token-for-the-fuzzer"
+EXAMPLES = 6
+WITHIN = 110
+"""Seconds; alone on a machine it takes a fifth of that."""
+
+
+def test_a_node_does_what_it_says(tmp_path: Path) -> None:
+    boss = Token(name="boss", role=Role.ADMIN, digest=digest_of(TOKEN))
+    with Running(tmp_path / "node", api_tokens=(boss,), backoff=Backoff(base=HOUR, max=HOUR)) as node:
+        counts = tmp_path / "counts"
+        environ = {
+            **os.environ,
+            "SCHEMATHESIS_HOOKS": "tests.api.fuzzing",
+            "FUZZING_TOKEN": TOKEN,
+            "FUZZING_URL": node.client.url,
+            "FUZZING_NODE": "node",
+            "FUZZING_COUNTS": str(counts),
+            "PYTHONPATH": str(HERE.parents[1]),
+        }
+        command = [sys.executable, "-c", "from schemathesis.cli import schemathesis; schemathesis()"]
+        text = node.client.send("GET", "/openapi.json", headers={"Authorization": f"Bearer {TOKEN}"}).raw
+        (tmp_path / "openapi.json").write_bytes(text)  # from its URL, the operation that serves it would be left out
+        options = ["--config-file", str(HERE / "schemathesis.toml"), "run", "openapi.json", "--url", node.client.url]
+        checks = ["--checks", "all", "--continue-on-failure", "--max-examples", str(EXAMPLES), "--seed", "1"]
+        token = ["--header", f"Authorization: Bearer {TOKEN}"]
+        ran = subprocess.run(
+            [*command, *options, *checks, *token, "--no-color"],
+            cwd=tmp_path,
+            env=environ,
+            capture_output=True,
+            text=True,
+            timeout=WITHIN,
+            check=False,
+        )
+        print(ran.stdout, ran.stderr)
+    seen: dict[str, Counter[int]] = defaultdict(Counter)
+    for line in counts.read_text().splitlines():
+        label, method, status = json.loads(line)
+        if label.startswith(f"{method} "):  # methods that a path does not take are tried, too
+            seen[label][status] += 1
+    for label, found in sorted(seen.items()):
+        taken = sum(n for status, n in found.items() if status < 400)
+        print(f"{label}: {taken} taken, {found.total() - taken} refused; {dict(sorted(found.items()))}")
+    print(f"in all: {sum((found for found in seen.values()), Counter())}")
+    assert ran.returncode == 0, ran.stdout[-20_000:]
+    assert set(seen) == {f"{route.method} {route.template}" for route in ROUTES}
+    for route in ROUTES:
+        found = seen[f"{route.method} {route.template}"]
+        assert any(status < 400 for status in found), f"{route.template} never took anything"
+        assert route.role is None or any(400 <= status < 500 for status in found), f"{route.template} refused nothing"
