@@ -34,11 +34,12 @@ _KINDS: dict[int, type[TaskqueueError]] = {404: NotFound, 409: Conflict, 413: To
 
 
 class Reply(Struct, frozen=True):
-    """One answer over HTTP. `after`: the text of Retry-After."""
+    """One answer over HTTP. `after`: the text of Retry-After; `date`: that of Date."""
 
     status: int
     body: bytes
     after: str | None = None
+    date: str | None = None
 
 
 class _Wrong(Struct):
@@ -140,6 +141,13 @@ def _outcome(status: int, problem: _Problem, task_id: str | None, after: float |
     if status in AWAY:
         return Later(Unavailable(problem.detail, task_id=problem.id or task_id), after)
     return Refused(_error(status, problem))
+
+
+def refusal(reply: Reply) -> TaskqueueError:
+    """What a refused request is to be raised as. Raises BadAnswer where it is no node's."""
+    outcome = _outcome(reply.status, _problem(reply), None)
+    assert not isinstance(outcome, Taken)  # that is no refusal
+    return outcome.error
 
 
 def _error(status: int, problem: _Problem) -> TaskqueueError:

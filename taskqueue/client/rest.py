@@ -22,6 +22,7 @@ from taskqueue.client.steps import Cancel, Later, Look, LookAll, Pause, Send, St
 from taskqueue.core.errors import ConfigError, NotFound, Unavailable
 from taskqueue.core.names import is_task_id
 from taskqueue.core.task import TERMINAL
+from taskqueue.errors import BadAnswer
 
 if TYPE_CHECKING:
     import httpx2
@@ -43,6 +44,10 @@ class Request(Struct, frozen=True):
     path: str
     body: bytes | None
     within: float
+
+
+class Unreached(Unavailable):
+    """No connection could be made, so nothing was sent."""
 
 
 class RestDoor:
@@ -92,6 +97,21 @@ class RestDoor:
         except self._httpx2.RequestError as error:
             return self._trouble(step, error)
         return _answer(step, _reply(reply))
+
+    def exchange(self, request: Request) -> Reply:
+        """One request of any kind, once.
+
+        Raises:
+            Unreached: nobody is there.
+            Unavailable: there is no answer; whether it took effect is unknown.
+            BadAnswer: what answers does not speak HTTP as a node does.
+        """
+        try:
+            return _reply(self._client().request(**self._arguments(request)))
+        except self._httpx2.TransportError as error:
+            raise self._away(error) from None
+        except self._httpx2.RequestError as error:
+            raise BadAnswer(f"{self.url}: {error}") from None
 
     def _client(self) -> httpx2.Client:
         with self._lock:
@@ -157,13 +177,18 @@ class RestDoor:
 
     def _trouble(self, step: Step, error: Exception) -> Any:
         """No answer, or half of one."""
-        if isinstance(error, self._httpx2.UnsupportedProtocol):
-            raise ConfigError(f"{self.url}: {error}") from None
-        text = f"{self.url} does not answer: {str(error) or type(error).__name__}"
+        text = str(self._away(error))
         if isinstance(step, Send):
             later: list[Any] = [Later(Unavailable(text, task_id=item.id)) for item in step.items]
             return later
         return Later(Unavailable(text, task_id=getattr(step, "id", None)))
+
+    def _away(self, error: Exception) -> Unavailable:
+        """What no answer, or half of one, is said as. Raises ConfigError where there can be none."""
+        if isinstance(error, self._httpx2.UnsupportedProtocol):
+            raise ConfigError(f"{self.url}: {error}") from None
+        kind = Unreached if isinstance(error, self._httpx2.ConnectError | self._httpx2.ConnectTimeout) else Unavailable
+        return kind(f"{self.url} does not answer: {str(error) or type(error).__name__}")
 
 
 class _Loop:
@@ -210,7 +235,7 @@ def _request(step: Step) -> Request:
 
 def _reply(reply: httpx2.Response) -> Reply:
     headers: Mapping[str, str] = reply.headers
-    return Reply(reply.status_code, reply.content, headers.get("Retry-After"))
+    return Reply(reply.status_code, reply.content, headers.get("Retry-After"), headers.get("Date"))
 
 
 def _answer(step: Step, reply: Reply) -> Any:
