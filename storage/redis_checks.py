@@ -17,6 +17,7 @@ from storage.connection import Wire, ask
 from storage.keys import fixed, prefix
 from storage.redis_rows import pack
 from storage.scripts import scripts
+from taskqueue.core.clock import SECOND
 from taskqueue.core.config import Config
 from taskqueue.core.errors import ConfigError
 
@@ -38,6 +39,22 @@ class Facts(Struct, frozen=True):
     replicas: int
     dataset: str
     aging: int
+
+
+class Examination(Struct, frozen=True):
+    """A server as somebody sees it who changes nothing. `trouble`: why no node would use it; "" where one would.
+    `time`: the server's clock, microseconds since the epoch; `memory` and `limit`: bytes, 0 for no limit.
+    """
+
+    version: str
+    trouble: str
+    policy: str
+    durability: str
+    weakness: str
+    replicas: int
+    time: int
+    memory: int
+    limit: int
 
 
 class NotMaster(rx.ConnectionError):
@@ -69,13 +86,40 @@ def inspect(wire: Wire, config: Config) -> Facts:
         reason = weakness or "acknowledgements do not wait for all replicas (redisWaitReplicas)"
         raise ConfigError(f"requireDurability: {config.require_durability} is wanted, but {reason}")
     return Facts(
-        version=info.get("valkey_version") or info["redis_version"],
+        version=_version(info),
         durability=durability,
         weakness=weakness,
         replicas=int(info.get("connected_slaves", 0)),
         dataset=dataset.decode(),
         aging=int(aging),
     )
+
+
+def examine(wire: Wire, config: Config) -> Examination:
+    """The judgement of `inspect`, without loading, making or refusing anything. Raises RedisError."""
+    info = _info(ask(wire, "INFO"))
+    trouble = ""
+    try:
+        _rule_out(info, config)
+    except (ConfigError, NotMaster) as error:
+        trouble = str(error)
+    durability, weakness = _durability(wire, info, config)
+    seconds, micros = ask(wire, "TIME")
+    return Examination(
+        version=_version(info),
+        trouble=trouble,
+        policy=info.get("maxmemory_policy", "noeviction"),
+        durability=durability,
+        weakness=weakness,
+        replicas=int(info.get("connected_slaves", 0)),
+        time=int(seconds) * SECOND + int(micros),
+        memory=int(info.get("used_memory", 0)),
+        limit=int(info.get("maxmemory", 0)),
+    )
+
+
+def _version(info: dict[str, str]) -> str:
+    return info.get("valkey_version") or info["redis_version"]
 
 
 def load(wire: Wire) -> None:

@@ -33,7 +33,6 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         (["node", "--port", "0"], ["--port", "0"]),
         (["-config", "x.json"], ["-config", "x.json"]),
         (["--port", "0", "node"], ["--port", "0", "node"]),
-        (["nonsense"], ["nonsense"]),
     ],
 )
 def test_without_a_subcommand_it_is_a_node(started: list[list[str]], argv: list[str], passed: list[str]) -> None:
@@ -47,16 +46,15 @@ def test_the_command_lines_own_arguments_are_taken(started: list[list[str]], mon
     assert started == [["--port", "0"]]
 
 
-SUBCOMMANDS = [
-    *("submit", "list", "show", "cancel", "retry", "replay", "dead", "schedule", "queue", "nodes", "status"),
-    *("top", "doctor", "bench"),
-]
+@pytest.mark.parametrize("argv", [["nonsense"], ["--help"], ["--version"], ["--url=http://127.0.0.1:1"], ["--json"]])
+def test_what_is_no_node_is_none(started: list[list[str]], argv: list[str]) -> None:
+    cli.main(argv)
+    assert started == []
 
 
-@pytest.mark.parametrize("name", SUBCOMMANDS)
-def test_what_is_not_built_is_refused_by_name(
-    started: list[list[str]], name: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert cli.main([name, "x"]) == 2
-    assert capsys.readouterr().err == f"taskqueue {name}: not available in this version\n"
+def test_a_word_to_complete_starts_no_node(started: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("_TASKQUEUE_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", "taskqueue ")
+    monkeypatch.setenv("COMP_CWORD", "1")
+    cli.main([])
     assert started == []
