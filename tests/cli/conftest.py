@@ -71,20 +71,22 @@ class Canned:
     def __init__(self) -> None:
         self.answers: dict[str, tuple[int, bytes]] = {}
         self.asked: list[tuple[str, str, str | None]] = []
+        self.bodies: list[Any] = []
         canned = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def answer(self) -> None:
-                self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                canned.bodies.append(json.loads(body) if body else None)
                 canned.asked.append((self.command, self.path, self.headers.get("Authorization")))
                 path = self.path.partition("?")[0]
-                status, body = canned.answers.get(path, canned.answers.get("*", (404, b"")))
+                status, answer = canned.answers.get(path, canned.answers.get("*", (404, b"")))
                 self.send_response(status)
-                self.send_header("Content-Length", str(len(body)))
+                self.send_header("Content-Length", str(len(answer)))
                 self.end_headers()
-                self.wfile.write(body)
+                self.wfile.write(answer)
 
             do_GET = do_POST = do_PUT = do_DELETE = answer  # noqa: N815 - http.server's names
 

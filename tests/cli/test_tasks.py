@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
+from datetime import datetime
 
 import pytest
 
-from tests.cli.conftest import Call
+from tests.cli.conftest import Call, Canned, called
 from tests.clients import Client
 
 
@@ -173,6 +175,17 @@ def test_many_are_counted_and_asked_for(cli: Call, node: Client, waiting: str) -
     assert (yes.code, yes.out) == (0, "3 tasks cancelled\n")
     assert cli("delete", "--all", "--tag", waiting, "--yes", "--json").json == {"count": 3}
     assert node.tasks(tag=waiting) == []
+
+
+def test_what_comes_after_the_count_is_left_alone(canned: Canned) -> None:
+    canned.says("/api/tasks/bulk", 200, {"count": 7})
+    before = time.time()
+    assert called("cancel", "--all", "--tag", "t", input="y\n", url=canned.url).out == "7 tasks cancelled\n"
+    count, act = canned.bodies
+    assert count == {"action": "cancel", "filter": {"tag": "t"}, "dryRun": True}
+    until_then = datetime.fromisoformat(act["filter"].pop("before")).timestamp()
+    assert act == {"action": "cancel", "filter": {"tag": "t"}}
+    assert before <= until_then <= time.time() + 1.1, "the second in which the server counted, whole"
 
 
 def test_a_time_before_is_the_last_word(cli: Call, node: Client, waiting: str) -> None:

@@ -116,6 +116,17 @@ def test_the_first_tasks(folder: Path, node: NodeProcess) -> None:
     assert node.end().code == 0
 
 
+def test_the_same_by_command_line(folder: Path, node: NodeProcess) -> None:
+    (words,) = lines("--handlers tasks")
+    client = node.start(*words[words.index("--handlers") :], cwd=folder)
+    (script,) = blocks("bash", "taskqueue submit")
+    there = f"export PATH={shlex.quote(str(BIN))}:$PATH TASKQUEUE_URL={client.url}\n"
+    done = run(["bash", "-euc", there + script])
+    assert done.returncode == 0, done
+    assert '"sent": "ada@example.com"' in done.stdout
+    assert "default is on" in done.stdout
+
+
 def test_the_two_commands(node: NodeProcess) -> None:
     """`make run` starts a node that serves the examples; its driver, as the README calls it, is content with it."""
     if shutil.which("make") is None:

@@ -54,6 +54,11 @@ def test_the_page_of_states_is_what_its_maker_makes_of_the_table() -> None:
     assert (DOCS / "states.md").read_text() == maker["page"](), "run: python docs/diagrams/states.py"
 
 
+def test_the_reference_of_the_command_line_is_what_the_commands_say() -> None:
+    maker = runpy.run_path(str(DOCS / "diagrams" / "cli.py"))
+    assert (DOCS / "cli.md").read_text() == maker["page"](), "run: python docs/diagrams/cli.py"
+
+
 def test_every_setting_is_documented_with_its_default() -> None:
     cells = rows(section("operations.md", "Settings"))[2:]
     assert {key: json.loads(default.strip("`")) for key, default, *_ in cells} == show(Config())
