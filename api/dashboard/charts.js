@@ -88,7 +88,7 @@ export function chart({ key, title, unit, points, parts, format, whole, said }) 
       svg("line", { class: "grid", x1: LEFT, x2: WIDTH - RIGHT, y1: y(level).toFixed(2), y2: y(level).toFixed(2) }),
       svg("text", { class: "tick", x: LEFT - 7, y: (y(level) + 3.5).toFixed(2), "text-anchor": "end" }, format(level)),
     ]),
-    ticks(points).map(([i, point]) => svg("text", { class: "tick", x: x(i).toFixed(2), y: HEIGHT - 7, "text-anchor": i ? "middle" : "start" }, hour(point.at))),
+    ticks(points).map(([i, point]) => svg("text", { class: "tick", x: x(i).toFixed(2), y: HEIGHT - 7, "text-anchor": "middle" }, hour(point.at))),
     bars(points, stacked, x, y, Math.max(1, room * 0.72)),
     lines.map((part) => line(points, part, x, y)));
 

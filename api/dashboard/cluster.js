@@ -2,7 +2,7 @@
 
 import { get, post } from "./api.js";
 import { h } from "./dom.js";
-import { count, span, time } from "./format.js";
+import { brief, count, span, time } from "./format.js";
 import { to } from "./route.js";
 import { attempt, badge, button, confirm, facts, link, panel } from "./ui.js";
 
@@ -21,7 +21,7 @@ function runs(tasks, more, now) {
   if (!tasks.length) return h("p", { class: "faint" }, "Nothing is running here.");
   return [
     h("ul", { class: "runs" }, tasks.slice(0, SHOWN).map((task) => h("li", { key: task.id },
-      link(to(["tasks", task.id]), task.id, { class: "mono clip" }), ` ${task.handler} for ${span(Math.max(0, now - Date.parse(task.startedAt)))}`,
+      link(to(["tasks", task.id]), brief(task.id), { class: "mono", title: task.id }), ` ${task.handler} for ${span(Math.max(0, now - Date.parse(task.startedAt)))}`,
       task.progress && h("progress", { value: task.progress.fraction, max: 1, "aria-label": `Progress of ${task.id}` })))),
     (tasks.length > SHOWN || more) && h("p", null, link(to("tasks", { status: "processing" }), "All that run")),
   ];

@@ -21,6 +21,7 @@ export const moment = (at) => exact.format(new Date(at));
 /** A span: `850 ms`, `4.2 s`, `3 min 5 s`, `2 h 4 min`, `3 d 2 h`. */
 export function span(ms) {
   if (ms === null || ms === undefined || Number.isNaN(ms)) return NONE;
+  if (ms === 0) return "0 ms";
   if (ms < 1) return `${ms.toFixed(2)} ms`;
   if (ms < 1000) return `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`;
   const seconds = ms / 1000;
@@ -50,6 +51,9 @@ export function time(at, now) {
 }
 
 export const bytes = (n) => (n < 1024 ? `${n} B` : n < 1024 ** 2 ? `${(n / 1024).toFixed(1)} KiB` : `${(n / 1024 ** 2).toFixed(1)} MiB`);
+
+/** An id that fits a column: made ones differ at their end. */
+export const brief = (id) => (id.length > 24 ? `${id.slice(0, 8)}…${id.slice(-12)}` : id);
 
 const LEVELS = { 1: "low", 4: "normal", 7: "high", 9: "critical" };
 export const priority = (n) => (LEVELS[n] ? LEVELS[n] : `${n}`);

@@ -37,17 +37,17 @@ function charts(series, each) {
   const last = (name) => points.findLast((point) => point[name] !== null)?.[name];
   return h("div", { class: "charts", key: "charts" },
     chart({
-      key: "throughput", title: "Throughput", unit: `attempts and submits ${per}`, points, format: compact, whole: true,
+      key: "throughput", title: "Throughput", unit: per, points, format: compact, whole: true,
       parts: [{ name: "completed", label: "Completed", color: "good", as: "bar" }, { name: "failed", label: "Failed", color: "bad", as: "bar" }, { name: "submitted", label: "Submitted", color: "accent" }],
       said: `${plural(sum("submitted"), "submit")}, ${count(sum("completed"))} completed and ${count(sum("failed"))} failed attempts. ${peak("completed", count)}`,
     }),
     chart({
-      key: "waiting", title: "Waiting", unit: "tasks, pending or before a retry", points, format: compact, whole: true,
+      key: "waiting", title: "Waiting", unit: "pending, or before a retry", points, format: compact, whole: true,
       parts: [{ name: "pending", label: "Waiting", color: "accent", area: true }],
       said: `${count(last("pending") ?? 0)} wait now. ${peak("pending", count)}`,
     }),
     chart({
-      key: "latency", title: "Time to start", unit: "95th percentile, from due to started", points, format: span,
+      key: "latency", title: "Time to start", unit: "95th percentile, from due to start", points, format: span,
       parts: [{ name: "waitP95Ms", label: "p95", color: "violet", area: true }],
       said: peak("waitP95Ms", span),
     }),

@@ -20,8 +20,8 @@ export default {
   load: async (_context, signal) => (await get("/api/queues", {}, signal)).queues,
   view(queues, { may }) {
     if (!queues.length) return empty("No queue has had a task yet.", "A queue is there as soon as a task is submitted to it.");
-    const columns = [{ title: "Queue", class: "id" }, { title: "State" }, { title: "Pending", class: "num" }, { title: "Before a retry", class: "num wide" }, { title: "Running", class: "num" },
-      { title: "Oldest waits", class: "num" }, { title: "In /s", class: "num wide" }, { title: "Out /s", class: "num wide" }];
+    const columns = [{ title: "Queue", class: "id" }, { title: "State" }, { title: "Pending", class: "num" }, { title: "Before a retry", class: "num wide" }, { title: "Running", class: "num wide" },
+      { title: "Oldest waits", class: "num wide" }, { title: "In /s", class: "num wide" }, { title: "Out /s", class: "num wide" }];
     if (may("operator")) columns.push({ title: "Actions", hidden: true, class: "act" });
     return [
       table("Queues", columns, queues.map((queue) => ({

@@ -101,7 +101,7 @@ export default {
               ["Last", time(one.lastRunAt)],
               ...Object.entries(one.skipped).map(([why, n]) => [`Skipped: ${WHY[why] ?? why}`, count(n)]),
             ])),
-          panel("What it submits", json("Payload", one.payload), json("Parameters", one.parameters))),
+          panel("What it submits", h("h3", null, "Payload"), json("Payload", one.payload), h("h3", null, "Parameters"), json("Parameters", one.parameters))),
         panel("Next due times", one.paused && h("p", { class: "warn" }, "It is paused: these would be skipped."),
           times.length ? h("ol", { class: "times" }, times.map((moment) => h("li", { key: moment }, time(moment), " ", h("span", { class: "faint" }, time(moment, context.now))))) : h("p", { class: "faint" }, "None to come."))),
       h("h2", { class: "apart" }, "Its latest tasks ", link(to("tasks", { schedule: one.id }), "show all", { class: "small" })),

@@ -2,7 +2,7 @@
 
 import { bulk, get } from "./api.js";
 import { h } from "./dom.js";
-import { count, plural, priority, span, time } from "./format.js";
+import { brief, count, plural, priority, span, time } from "./format.js";
 import { to } from "./route.js";
 import { badge, button, empty, link, many, table } from "./ui.js";
 
@@ -67,7 +67,7 @@ export function taskTable(caption, tasks, now, { chosen, changed } = {}) {
     class: chosen?.has(task.id) ? "chosen" : "",
     cells: [
       chosen && h("input", { type: "checkbox", "aria-label": `Choose ${task.id}`, checked: chosen.has(task.id), onchange: (event) => mark([task.id], event.target.checked) }),
-      link(to(["tasks", task.id]), task.id, { class: "mono", title: task.id }),
+      link(to(["tasks", task.id]), brief(task.id), { class: "mono", title: task.id }),
       badge(task.status),
       h("span", { class: "clip", title: task.handler }, task.handler),
       h("span", { class: "clip", title: task.queue }, task.queue),

@@ -121,10 +121,13 @@ export async function many(verb, counted, work, whom) {
 // -- JSON ---------------------------------------------------------------------------------------------------------------
 
 const SHOWN = 20_000;
+// What turns the direction of a text could make it look like another; in JSON it can be written out.
+const TURNS = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+const written = (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, "0")}`;
 
 /** A JSON value, readable; a long one in part until it is asked for. */
 export function json(label, value, whole = false) {
-  const text = JSON.stringify(value, null, 2);
+  const text = JSON.stringify(value, null, 2).replace(TURNS, written);
   const part = !whole && text.length > SHOWN;
   const copy = navigator.clipboard && button("Copy", () => navigator.clipboard.writeText(text).then(() => say(`${label} copied.`)), { kind: "small", label: `Copy ${label.toLowerCase()}` });
   const box = h("pre", { class: "json", tabindex: 0, role: "region", "aria-label": label }, part ? text.slice(0, SHOWN) : text);
