@@ -25,7 +25,7 @@ export default {
   load: async (_context, signal) => (await get("/api/schedules", {}, signal)).schedules,
   view(schedules, { now, may }) {
     if (!schedules.length) return empty("There are no schedules.", "A schedule makes a task at each of its due times. Make one here, over the API, or in code with @task(every=…).");
-    const columns = [{ title: "Schedule", class: "id" }, { title: "State" }, { title: "Rule" }, { title: "Handler", class: "wide" }, { title: "Next" }, { title: "Last", class: "wide" }, { title: "Skipped", class: "num wide" }];
+    const columns = [{ title: "Schedule", class: "id" }, { title: "State" }, { title: "Rule", class: "wide" }, { title: "Handler", class: "wide" }, { title: "Next" }, { title: "Last", class: "wide" }, { title: "Skipped", class: "num wide" }];
     if (may("operator")) columns.push({ title: "Actions", hidden: true, class: "act" });
     return table("Schedules", columns, schedules.map((one) => ({
       key: one.id, head: 0,
