@@ -136,7 +136,8 @@ function move() {
   if (!same) {
     data = null;
     main.dataset.page = "";
-    render(main, h("div", { class: "heading" }, h("h1", { tabindex: -1 }, typeof page.title === "string" ? page.title : "…")), h("p", { class: "loading" }, "Loading …"));
+    // The same keys as in `draw`: the heading that has the focus then stays.
+    render(main, h("div", { class: "heading", key: "heading" }, h("h1", { tabindex: -1, key: "title" }, typeof page.title === "string" ? page.title : "…")), h("p", { class: "loading" }, "Loading …"));
     if (before !== undefined) {
       scrollTo(0, 0);
       main.querySelector("h1").focus();
@@ -154,6 +155,7 @@ document.getElementById("skip").onclick = (event) => {
   event.preventDefault();
   main.querySelector("h1")?.focus();
 };
+nav.addEventListener("click", (event) => event.target.closest("a") && menu(false)); // also where it leads to where we are
 addEventListener("hashchange", move);
 
 // -- who looks ----------------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 import { get, post, remove, send } from "./api.js";
 import { h, svg } from "./dom.js";
-import { moment, priority, span, time } from "./format.js";
+import { priority, span, time } from "./format.js";
 import { field, form } from "./forms.js";
 import { go, to } from "./route.js";
 import { attempt, badge, button, confirm, dialog, facts, json, link, panel } from "./ui.js";
@@ -80,7 +80,7 @@ export default {
     return h("div", { class: "columns" },
       h("div", null,
         panel("State",
-          h("p", { class: "lead" }, badge(task.status), progress && task.status === "processing" && [
+          h("p", { class: "lead" }, badge(task.status), progress && [
             h("progress", { value: progress.fraction, max: 1, "aria-label": "Progress" }), ` ${Math.round(progress.fraction * 100)} % ${progress.note}`]),
           errorBox(task.error),
           facts([
@@ -100,7 +100,6 @@ export default {
             task.finishedAt && ["Finished", time(task.finishedAt)],
             task.expiresAt && ["Expires", time(task.expiresAt)],
             task.parameters.idempotencyKey && ["Idempotency key", task.parameters.idempotencyKey],
-            progress && task.status !== "processing" && ["Last progress", `${Math.round(progress.fraction * 100)} % ${progress.note} (${moment(progress.at)})`],
           ])),
         panel("Payload", json("Payload", task.payload)),
         task.status === "completed" && panel("Result", task.parameters.keepResult ? json("Result", task.result) : h("p", { class: "faint" }, "This task does not keep its result."))),

@@ -13,7 +13,7 @@ export const button = (text, onclick, { kind = "", label, ...rest } = {}) =>
 
 export const link = (href, text, props) => h("a", { href, ...props }, text);
 
-export const panel = (title, ...children) => h("section", { class: "panel", "aria-label": title }, h("h2", null, title), ...children);
+export const panel = (title, ...children) => h("section", { class: "panel" }, h("h2", null, title), ...children);
 
 export const empty = (title, hint) => h("div", { class: "empty" }, h("p", null, h("b", null, title)), hint && h("p", null, hint));
 
