@@ -16,6 +16,7 @@ __all__ = ["chromium", "nodes", "screens"]
 SCENES = {
     "appDir": str(Path(__file__).parent),
     "handlers": ["scenes"],
+    "queues": ["*"],
     "nodeId": "stage",
     "backoff": {"base": "2h", "max": "2h"},
     "shutdownGrace": "100ms",

@@ -219,7 +219,7 @@ def test_many_that_were_chosen(client: Client, screen: Screen) -> None:
 
 @pytest.mark.parametrize("verb", ["Replay", "Delete"])
 def test_dead_letters_by_group(client: Client, screen: Screen, verb: str) -> None:
-    handler = f"scene.{verb.lower()}d"
+    handler = f"nobody.{len(verb)}.{verb[0]}"
     for n in range(2):
         client.submit(handler, {}, id=f"{verb}-{n}", expiresAt="2020-01-01T00:00:00Z")
         client.finished(f"{verb}-{n}")
@@ -228,7 +228,7 @@ def test_dead_letters_by_group(client: Client, screen: Screen, verb: str) -> Non
     expect(group).to_contain_text("expired")
     group.get_by_role("link", name=handler).click()
     expect(page.get_by_role("region", name="Dead letters, newest first").locator("tbody tr")).to_have_count(2)
-    group.get_by_role("button", name=verb).click()
+    group.get_by_role("button", name=f"{verb} dead letters of {handler}, expired").click()
     page.get_by_role("dialog").get_by_role("button", name=f"{verb} 2 tasks").click()
     screen.says("2 tasks were")
     if verb == "Delete":
