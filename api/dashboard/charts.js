@@ -55,7 +55,9 @@ function bars(points, parts, x, y, wide) {
 function line(points, part, x, y) {
   const runs = [];
   points.forEach((point, i) => {
-    const value = point[part.name];
+    let value = point[part.name];
+    // The present minute is not over: a count that is still small does not mean a fall.
+    if (part.counted && i > 0 && i === points.length - 1 && value < points[i - 1][part.name]) value = null;
     if (value === null || value === undefined) return runs.push(null);
     if (!runs.at(-1)) runs.push([]);
     return runs.at(-1).push([x(i), y(value)]);
@@ -69,7 +71,8 @@ function line(points, part, x, y) {
 }
 
 /**
- * A chart. `points` have `at` and a number (or null) for each part; `parts` are `{name, label, color, as: bar|line, area}`;
+ * A chart. `points` have `at` and a number (or null) for each part; `parts` are `{name, label, color, as: bar|line, area,
+ * counted}` (counted: a sum that grows while its minute lasts);
  * `format` writes a value, `said` sums the chart up in a sentence.
  */
 export function chart({ key, title, unit, points, parts, format, whole, said }) {

@@ -33,13 +33,13 @@ export function span(ms) {
   return pair(Math.floor(s / 86_400), "d", Math.floor((s % 86_400) / 3600), "h");
 }
 
-/** How far `at` is from now: `3 min ago`, `in 20 s`, `now`. */
+/** How far `at` is from now: `3 min ago`, `in 1 h 59 min`, `now`. */
 export function distance(at, now) {
   const away = new Date(at) - now;
   const size = Math.abs(away);
   if (size < 1000) return "now";
-  const step = [[86_400_000, "d"], [3_600_000, "h"], [60_000, "min"], [1000, "s"]].find(([ms]) => size >= ms);
-  const text = `${Math.floor(size / step[0])} ${step[1]}`;
+  const step = [[60_000, "min"], [1000, "s"]].find(([ms]) => size >= ms);
+  const text = size < 3_600_000 ? `${Math.floor(size / step[0])} ${step[1]}` : span(size);
   return away < 0 ? `${text} ago` : `in ${text}`;
 }
 

@@ -38,7 +38,7 @@ function charts(series, each) {
   return h("div", { class: "charts", key: "charts" },
     chart({
       key: "throughput", title: "Throughput", unit: per, points, format: compact, whole: true,
-      parts: [{ name: "completed", label: "Completed", color: "good", as: "bar" }, { name: "failed", label: "Failed", color: "bad", as: "bar" }, { name: "submitted", label: "Submitted", color: "accent" }],
+      parts: [{ name: "completed", label: "Completed", color: "good", as: "bar" }, { name: "failed", label: "Failed", color: "bad", as: "bar" }, { name: "submitted", label: "Submitted", color: "accent", counted: true }],
       said: `${plural(sum("submitted"), "submit")}, ${count(sum("completed"))} completed and ${count(sum("failed"))} failed attempts. ${peak("completed", count)}`,
     }),
     chart({

@@ -104,7 +104,9 @@ class Screen:
         found = self.page.evaluate(
             "part => axe.run(part, {resultTypes: ['violations']}).then(found => found.violations)", part
         )
-        nodes = [f"{one['id']}: {node['html'][:200]}: {node['failureSummary']}" for one in found for node in one["nodes"]]
+        nodes = [
+            f"{one['id']}: {node['html'][:200]}: {node['failureSummary']}" for one in found for node in one["nodes"]
+        ]
         assert not nodes, "\n".join(nodes)
 
     def fits(self) -> None:

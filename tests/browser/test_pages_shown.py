@@ -10,11 +10,16 @@ from playwright.sync_api import expect
 from tests.browser.chrome import Screen, Screens
 from tests.clients import Client
 
-HOSTILE = "<img src=x onerror=\"hacked=1\"><script>hacked=1</script>'\"&amp;</td></pre> 🦄 ‮txet‬ \u0000 ${hacked=1}"
-SHOWN = "<img src=x onerror=\"hacked=1\"><script>hacked=1</script>'\"&amp;</td></pre> 🦄"
-"""The part of it that looks the same everywhere: as JSON, what turns the direction of a text is written out."""
+SHOWN = '<img src=x onerror="hacked=1"><script>hacked=1</script>\'"&amp;</td></pre> 🦄'
+HOSTILE = SHOWN + " \u202etxet\u202c \u0000 ${hacked=1}"
+"""What is added in the second looks otherwise in JSON: there, what turns the direction of a text is written out."""
 
-LOOKS = {"light": {}, "dark": {"dark": True}, "phone, light": {"phone": True}, "phone, dark": {"phone": True, "dark": True}}
+LOOKS = {
+    "light": {},
+    "dark": {"dark": True},
+    "phone, light": {"phone": True},
+    "phone, dark": {"phone": True, "dark": True},
+}
 ACCESSIBLE = ["light", "phone, dark"]
 """Where axe looks: each theme and each width once."""
 
@@ -52,8 +57,8 @@ def full(client: Client) -> None:
     assert client.post("/api/queues/other/pause").status == 200
     body = {"id": "hostile", "handler": "echo", "payload": data, "cron": "0 8 * * *", "timezone": "Europe/Berlin"}
     assert client.post("/api/schedules", body).status == 201
-    for id in ("ends", "refused", "fails"):
-        client.finished(id)
+    for name in ("ends", "refused", "fails"):
+        client.finished(name)
     client.reaches("waits", "failed")
     client.reaches("runs", "processing")
 

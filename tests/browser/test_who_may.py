@@ -58,7 +58,11 @@ def test_it_asks_for_a_token_and_keeps_it_in_this_tab(guarded: Client, screens: 
     expect(page.locator("nav").first).to_be_hidden()
     screen.accessible("html")
     field = page.get_by_label("Token")
-    for wrong, said in (("", "Give a token."), ("two words", "no spaces"), ("no-such-token-0123456789", "does not accept")):
+    for wrong, said in (
+        ("", "Give a token."),
+        ("two words", "no spaces"),
+        ("no-such-token-0123456789", "does not accept"),
+    ):
         sign_in(screen, wrong)
         expect(page.locator(".wrong", has_text=said)).to_be_visible()
         expect(field).to_have_attribute("aria-invalid", "true")
