@@ -39,7 +39,7 @@ COVERED = $(filter-out $(THROWING),$(wildcard tests/unit/test_*.py)) $(filter-ou
   tests/contract tests/property tests/api tests/mutation \
   $(wildcard tests/integration/test_sqlite_*.py tests/integration/test_redis_*.py tests/integration/test_backup.py \
     tests/integration/test_client_redis.py)
-RUNNING = tests/cli tests/deploy tests/faults tests/simulation $(THROWING) $(filter-out $(COVERED),$(wildcard tests/integration/test_*.py))
+RUNNING = tests/browser tests/cli tests/deploy tests/faults tests/simulation $(THROWING) $(filter-out $(COVERED),$(wildcard tests/integration/test_*.py))
 
 check: lint types arrows  ## What CI runs: lint, types, arrows, and the tests of `make test`, those of the rules and stores under coverage
 	$(PYTEST) $(COVERED) --cov=taskqueue/core --cov=storage --cov-branch --cov-report=term:skip-covered --cov-fail-under=95 $(ARGS)
