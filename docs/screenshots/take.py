@@ -110,9 +110,11 @@ def shoot(port: int) -> None:
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=browser, args=FLAGS)
         for name, (place, dark) in PICTURES.items():
-            scheme = "dark" if dark else "light"
             context = chromium.new_context(
-                viewport={"width": 1360, "height": 900}, color_scheme=scheme, timezone_id="UTC", locale="en-GB"
+                viewport={"width": 1360, "height": 900},
+                color_scheme="dark" if dark else "light",
+                timezone_id="UTC",
+                locale="en-GB",
             )
             page = context.new_page()
             page.goto(f"http://127.0.0.1:{port}/#/{place}")
