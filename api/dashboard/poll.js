@@ -65,8 +65,7 @@ export class Poller {
 
   plan() {
     if (this.stopped) return;
-    const usual = document.hidden ? HIDDEN : SEEN;
-    const wait = this.misses ? Math.min(LONGEST, SEEN * 2 ** (this.misses - 1)) * (0.8 + 0.4 * Math.random()) : usual;
+    const wait = this.misses ? Math.min(LONGEST, SEEN * 2 ** (this.misses - 1)) * (0.8 + 0.4 * Math.random()) : SEEN;
     this.retryAt = Date.now() + Math.max(wait, document.hidden ? HIDDEN : 0);
     if (!this.paused) this.timer = setTimeout(() => this.again(), this.retryAt - Date.now());
     this.say();

@@ -131,8 +131,8 @@ def test_a_hidden_page_asks_seldom_and_a_failing_one_ever_more_seldom(client: Cl
 
     def in_a_minute() -> int:
         asked.clear()
-        for _ in range(60):
-            page.clock.run_for(1_000)
+        for _ in range(30):
+            page.clock.run_for(2_000)
             until(lambda: not page.evaluate("document.documentElement.dataset.asking"), 20, "every call is answered")
         return len(asked)
 
@@ -161,6 +161,6 @@ def test_a_hidden_page_asks_seldom_and_a_failing_one_ever_more_seldom(client: Cl
     expect(page.locator("#state")).to_have_text("Connection lost")
     page.context.set_offline(False)  # the browser tells the page
     expect(page.locator("#state")).to_have_text("Live")
-    assert seen >= 15
+    assert seen >= 12
     assert 1 <= hidden <= 3
     assert 2 <= failing <= 8
