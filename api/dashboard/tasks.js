@@ -3,7 +3,7 @@
 import { get } from "./api.js";
 import { h } from "./dom.js";
 import { field } from "./forms.js";
-import { go, to } from "./route.js";
+import { go, here, to } from "./route.js";
 import { button, link } from "./ui.js";
 import { bulkBar, none, pageOf, pager, STATUSES, taskTable } from "./tasklist.js";
 
@@ -11,7 +11,8 @@ const FILTERS = ["status", "handler", "queue", "tag", "schedule"];
 const NAME = /^[A-Za-z0-9_.:-]{1,128}$/;
 const ID = /^[A-Za-z0-9_-]{1,64}$/;
 const chosen = new Set();
-let listed = "";
+let listed = ""; // the filter that the chosen ones were chosen in
+let taken = null; // the filter that the form says; what is typed beside it meanwhile is not overwritten
 let form = null;
 
 const filterOf = (params) => Object.fromEntries(FILTERS.map((name) => [name, params.get(name) ?? ""]).filter(([, value]) => value));
@@ -34,7 +35,10 @@ function filters(handlers, queues) {
       input.wrong(fits ? null : "Letters, digits and _ . : - only, at most 128.");
       right &&= fits;
     }
-    if (right) go("tasks", Object.fromEntries(inputs.map((input) => [input.name, input.value])));
+    if (!right) return;
+    const filter = Object.fromEntries(inputs.map((input) => [input.name, input.value]).filter(([, value]) => value));
+    taken = JSON.stringify(filter);
+    go("tasks", filter);
   };
   for (const input of inputs) input.input.onchange = () => apply();
   const find = async (event) => {
@@ -51,8 +55,9 @@ function filters(handlers, queues) {
   const box = h("div", { class: "filters panel", "data-own": true, key: "filters" },
     h("form", { onsubmit: find, role: "search", "aria-label": "Find a task by its id", novalidate: true }, search.box, h("button", { class: "button", type: "submit" }, "Find")),
     h("form", { onsubmit: apply, "aria-label": "Filter tasks", novalidate: true }, inputs.map((input) => input.box),
-      h("button", { class: "button", type: "submit" }, "Filter"), button("Clear", () => go("tasks"), { kind: "plain" })));
+      h("button", { class: "button", type: "submit" }, "Filter"), button("Clear", () => (take({}), go("tasks")), { kind: "plain" })));
   const take = (filter) => {
+    taken = JSON.stringify(filter);
     for (const input of inputs) {
       input.input.value = filter[input.name] ?? "";
       input.wrong(null);
@@ -76,11 +81,10 @@ export default {
     const cursor = params.get("cursor");
     const filtered = Object.keys(filter).length > 0;
     const name = JSON.stringify(filter);
-    if (name !== listed || !form.box.isConnected) {
-      if (name !== listed) chosen.clear();
-      listed = name;
-      form.take(filter);
-    }
+    if (name !== listed) chosen.clear();
+    listed = name;
+    const asked = filterOf(here().params); // that of the address, which may be further than this view
+    if (JSON.stringify(asked) !== taken) form.take(asked);
     const whom = filtered ? "all tasks of this filter" : "all tasks";
     const can = may("operator");
     return [

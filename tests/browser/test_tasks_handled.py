@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Error, Route, expect
 
 from tests.browser.chrome import Screen
-from tests.clients import Client
+from tests.clients import Client, until
 
 MANY = 120
 
@@ -49,6 +50,22 @@ def test_filters_find_and_are_kept_in_the_address(client: Client, screen: Screen
     page.get_by_label("Schedule", exact=True).fill("filter-s")
     screen.button("Filter").click()
     shows(ticked)
+
+
+def test_what_is_typed_while_the_list_loads_stays(screen: Screen) -> None:
+    page = screen.open("tasks")
+    held: list[Route] = []
+    page.route("**/api/tasks?*", lambda route: held.append(route))  # noqa: PLW0108 - playwright wraps no built-in
+    page.get_by_label("Queue", exact=True).fill("parcels")
+    page.get_by_label("Handler", exact=True).fill("half")  # the queue's change asks for a list, which is held
+    until(lambda: page.evaluate("location.hash").endswith("queue=parcels") and held, 20, "the list is asked for")
+    page.unroute("**/api/tasks?*")
+    for route in held:
+        with suppress(Error):  # one that the page gave up
+            route.continue_()
+    screen.shown()
+    expect(page.get_by_label("Queue", exact=True)).to_have_value("parcels")
+    expect(page.get_by_label("Handler", exact=True)).to_have_value("half")
 
 
 def test_what_no_filter_can_be_is_said_beside_it(screen: Screen) -> None:
