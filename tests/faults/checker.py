@@ -31,7 +31,8 @@ class Takeover(NamedTuple):
 
 class Evidence(NamedTuple):
     """All that was seen. `final`: the tasks as REST shows them; `in_flight`: how many ran at each kill; `between`: how
-    many more kills hit a node that was starting or stopping.
+    many more kills hit a node that was starting or stopping; `zombies`: processes that were frozen, and so may begin
+    what was taken from them meanwhile.
     """
 
     submits: Sequence[Submit]
@@ -40,6 +41,7 @@ class Evidence(NamedTuple):
     takeovers: Sequence[Takeover]
     in_flight: Sequence[int]
     between: int = 0
+    zombies: frozenset[int] = frozenset()
 
 
 class Least(NamedTuple):
@@ -88,9 +90,9 @@ def _ledger(seen: Evidence) -> Iterator[str]:
         if mark.phase == "start":
             if run:
                 yield f"doubled: {mark.task} started twice with fence {mark.fence}"
-            if mark.fence < last.get(mark.task, 0):
+            if mark.fence < last.get(mark.task, 0) and mark.pid not in seen.zombies:
                 yield f"fence fell: {mark.task} from {last[mark.task]} to {mark.fence}"
-            last[mark.task] = mark.fence
+            last[mark.task] = max(mark.fence, last.get(mark.task, 0))
         elif run != ["start"]:
             yield f"no start: {mark.task} has {mark.phase!r} with fence {mark.fence} after {run}"
         run.append(mark.phase)
@@ -107,7 +109,7 @@ def _budgets(seen: Evidence) -> Iterator[str]:
     for mark in seen.ledger:
         starts[mark.task] += mark.phase == "start"
         fails[mark.task] += mark.phase == "fail"
-    kills = len(seen.in_flight) + seen.between
+    kills = len(seen.in_flight) + seen.between + len(seen.zombies)
     for task, record in seen.final.items():
         tries, crashes = record["parameters"]["retries"] + 1, record["crashes"]
         if crashes > kills:

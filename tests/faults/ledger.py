@@ -1,7 +1,7 @@
 """What handlers did, in a file that every process appends to and syncs: a witness that does not trust the store.
 
-One line a mark: task, fence, attempt, phase (`start`, then `end` or `fail`), pid. The order in the file is the order
-of events.
+One line a mark: task, fence, attempt, phase (`start`, then `end` or `fail`), pid, and the checksum of the payload where
+the handler takes one. The order in the file is the order of events.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ class Mark(NamedTuple):
     attempt: int
     phase: str
     pid: int = 0
+    sum: str = ""
 
 
 class Ledger:
@@ -27,9 +28,9 @@ class Ledger:
     def __init__(self, path: str) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
-    def mark(self, task: str, fence: int, attempt: int, phase: str) -> None:
+    def mark(self, task: str, fence: int, attempt: int, phase: str, sum: str = "") -> None:
         """Append a mark; it is on disk when this returns."""
-        os.write(self._file, f"{task} {fence} {attempt} {phase} {os.getpid()}\n".encode())
+        os.write(self._file, f"{task} {fence} {attempt} {phase} {os.getpid()} {sum or '-'}\n".encode())
         os.fsync(self._file)
 
 
@@ -39,6 +40,6 @@ def read(path: Path) -> list[Mark]:
         return []
     marks = []
     for line in path.read_text().splitlines():
-        task, fence, attempt, phase, pid = line.split()
-        marks.append(Mark(task, int(fence), int(attempt), phase, int(pid)))
+        task, fence, attempt, phase, pid, total = line.split()
+        marks.append(Mark(task, int(fence), int(attempt), phase, int(pid), total.replace("-", "")))
     return marks

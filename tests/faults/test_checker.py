@@ -54,6 +54,13 @@ def test_what_a_long_history_has_forgotten_is_bounded_by_the_stops() -> None:
     assert "over budget: c was started 2 times" in check(seen, LEAST)[0]
 
 
+def test_who_was_frozen_may_begin_what_was_taken_from_it() -> None:
+    late = Mark("b", 4, 2, "start", pid=7)
+    seen = GOOD._replace(ledger=[*GOOD.ledger, late], final={**GOOD.final, "b": record("dead-lettered", 3, 1)})
+    assert check(seen._replace(zombies=frozenset({7})), LEAST) == []
+    assert any("fence fell: b" in line for line in check(seen._replace(zombies=frozenset({8})), LEAST))
+
+
 def wrong_mark(*marks: Mark) -> dict[str, Any]:
     return {"ledger": [*GOOD.ledger, *marks]}
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import json
 import os
 import threading
+from typing import Any
+from zlib import crc32
 
 from ledger import Ledger  # type: ignore[import-not-found]  # a node finds it beside this module
 
@@ -25,6 +28,16 @@ def sync(seconds: float, *, ctx: TaskContext) -> float:
     threading.Event().wait(seconds)
     _mark(ctx, "end")
     return seconds
+
+
+@task("load.sum")
+async def checked(payload: Any, *, ctx: TaskContext) -> dict[str, Any]:
+    """Tell the ledger the checksum of what came."""
+    total = f"{crc32(json.dumps(payload, sort_keys=True).encode()):08x}"
+    _LEDGER.mark(ctx.task_id, ctx.fence, ctx.attempt, "start", total)
+    await asyncio.sleep(payload["seconds"])
+    _mark(ctx, "end")
+    return {"sum": total, "fence": ctx.fence}
 
 
 @task("load.async")
