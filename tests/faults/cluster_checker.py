@@ -13,8 +13,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from taskqueue.core.task import HISTORY_LENGTH
-from tests.faults.checker import TERMINAL, Evidence
-from tests.faults.checker import Least
+from tests.faults.checker import TERMINAL, Evidence, Least
 from tests.faults.checker import check as check_tasks
 
 COUNTED = ("completed", "failed", "timeout", "crashed")
