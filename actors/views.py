@@ -128,7 +128,9 @@ class Views:
 
     def nodes(self) -> list[NodeView]:
         """Every member; of this node, what it knows itself: its heartbeat may not go through the store."""
-        leader = self._store.term().owner
+        return self._nodes(self._store.term().owner)
+
+    def _nodes(self, leader: str | None) -> list[NodeView]:
         snapshot = self._board.snapshot
         views = []
         for member in self.members():
@@ -139,8 +141,8 @@ class Views:
 
     def status(self) -> ClusterStatus:
         """The deployment in one look."""
-        nodes = self.nodes()
-        term = self._store.term()
+        term = self._store.term()  # read once: term and leader belong together
+        nodes = self._nodes(term.owner)
         leader = next((view.member.node for view in nodes if view.leader), None)
         counts = dict.fromkeys((*Liveness, "draining"), 0)
         for view in nodes:
