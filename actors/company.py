@@ -16,7 +16,7 @@ from cluster.incarnation import Incarnation
 from cluster.shared import ClusterCoordinator
 from cluster.solo import SoloCoordinator
 from storage.store import SharedStore, Store, Subscription
-from taskqueue.core.clock import SECOND
+from taskqueue.core.clock import SECOND, Clock, FollowingClock
 from taskqueue.core.config import Config
 from taskqueue.core.errors import ConfigError
 from taskqueue.core.views import RedisView
@@ -81,6 +81,16 @@ class Company:
     def redis(self) -> RedisView | None:
         """What is known of the Redis behind it; None where there is none."""
         return None if self._shared is None else self._shared.view()
+
+
+def time_of(config: Config, store: Store, clock: Clock) -> Clock:
+    """The clock that a node goes by: where it shares its store, the store's, since its own may be off."""
+    if not config.cluster_enabled:
+        return clock
+    following = FollowingClock(clock)
+    sent = clock.monotonic()
+    following.heard(cast(SharedStore, store).now(), sent, clock.monotonic())
+    return following
 
 
 def check(config: Config) -> list[str]:

@@ -68,6 +68,7 @@ class HealthActor(NodeActor):
         register: how the node makes itself known; its owner is filled in from `incarnation`.
         on_refused: told why the node cannot be one of them: it has to end.
         on_begun_anew: told when a new incarnation is registered: what the store knew of the node may be gone.
+        on_time: told the store's time, and between which moments (monotonic) it was that.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class HealthActor(NodeActor):
         board: Board,
         on_refused: Callable[[str], None],
         on_begun_anew: Callable[[], None],
+        on_time: Callable[[int, int, int], None] | None = None,
     ) -> None:
         super().__init__(on_death)
         self._me = incarnation
@@ -104,6 +106,7 @@ class HealthActor(NodeActor):
         self._board = board
         self._on_refused = on_refused
         self._on_begun_anew = on_begun_anew
+        self._on_time = on_time
         self._count = 0
         self._hint = True
         self._away = False
@@ -245,6 +248,8 @@ class HealthActor(NodeActor):
         if beaten.code is not Code.OK:
             self._over(beaten.code)
             return
+        if self._on_time is not None:
+            self._on_time(beaten.at, asked.sent, self._clock.monotonic())
         self._count = beaten.beats.get(self._me.owner, self._count)
         if not self._coordinator.beats_locally:
             self._trust(asked.sent)

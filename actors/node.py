@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from actors.board import Board
 from actors.channel import Channel
-from actors.company import Company, check
+from actors.company import Company, check, time_of
 from actors.gateway import NodeGateway, Waiter
 from actors.health import HealthActor
 from actors.hints import Hints
@@ -59,7 +59,7 @@ from cluster.incarnation import Incarnation
 from storage.store import Store, open_store
 from storage.verbs import Register
 from taskqueue import builtin, logs
-from taskqueue.core.clock import MILLISECOND, SECOND, Clock, SystemClock
+from taskqueue.core.clock import MILLISECOND, SECOND, Clock, FollowingClock, SystemClock
 from taskqueue.core.config import Config
 from taskqueue.core.errors import ConfigError, StoreDamaged, StoreError, TaskqueueError, Unavailable
 from taskqueue.core.ids import UuidIds
@@ -184,6 +184,7 @@ class Node:
                 board=self.board,
                 on_refused=self._refused,
                 on_begun_anew=self._begun_anew,
+                on_time=clock.heard if isinstance(clock, FollowingClock) else None,
             ),
         }
         for name in names:
@@ -377,7 +378,7 @@ def build(
         handlers = collect([builtin, *import_modules(config.handlers, config.app_dir)])
     store = open_store(config, clock)
     try:
-        return Node(config, clock, store, handlers, restarts=restarts)
+        return Node(config, time_of(config, store, clock), store, handlers, restarts=restarts)
     except BaseException:
         store.close()
         raise

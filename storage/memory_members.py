@@ -103,7 +103,7 @@ class Members:
         for number in verb.done:
             seat.orders.pop(number, None)
         beats = {seat.member.owner: seat.member.beat for seat in self.seats.values() if seat.live}
-        return v.Beaten(Code.OK, beats, tuple(seat.orders.values()))
+        return v.Beaten(Code.OK, beats, tuple(seat.orders.values()), now)
 
     def deregister(self, verb: v.Deregister, now: int, holds: bool) -> v.Answer:
         """It leaves; `holds`: some task is still in its hands."""

@@ -28,7 +28,7 @@ from storage.redis_pour import PouringWriter
 from storage.redis_reads import Reads
 from storage.redis_wake import Subscription
 from storage.store import Result, Verb
-from taskqueue.core.clock import Clock, SystemClock
+from taskqueue.core.clock import SECOND, Clock, SystemClock
 from taskqueue.core.config import Config
 from taskqueue.core.errors import ConfigError, StoreError
 from taskqueue.core.views import RedisView
@@ -209,6 +209,14 @@ class RedisStore(Reads):
             self._datasets.forget()
         self._writer.connect()
         return cleaned
+
+    def now(self) -> int:
+        """See `SharedStore.now`."""
+        if not isinstance(self.clock, SystemClock):
+            return self.clock.now()
+        [(seconds, micros)] = self._pool.ask([("TIME",)])
+        moment: int = int(seconds) * SECOND + int(micros)
+        return moment
 
     def view(self) -> RedisView:
         """See `SharedStore.view`."""

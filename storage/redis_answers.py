@@ -78,7 +78,7 @@ def _beaten(_: Call, reply: Any) -> Sequence[Result]:
         return [v.Beaten(_code(reply))]
     beats = {owner.decode(): int(beat) for owner, beat in rows.pairs(reply[1]).items()}
     orders = sorted((rows.order(*item) for item in rows.pairs(reply[2]).items()), key=lambda order: order.number)
-    return [v.Beaten(_code(reply), beats, tuple(orders))]
+    return [v.Beaten(_code(reply), beats, tuple(orders), int(reply[3]))]
 
 
 def _elected(_: Call, reply: Any) -> Sequence[Result]:

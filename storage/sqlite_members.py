@@ -37,7 +37,7 @@ def beat(tx: Tx, verb: v.Beat) -> v.Beaten:
     if verb.done:
         tx.run("member.done", verb.owner, numbers(verb.done))
     orders = tuple(v.Order(*row) for row in tx.all("member.orders", verb.owner))
-    return v.Beaten(Code.OK, dict(tx.all("member.beats")), orders)
+    return v.Beaten(Code.OK, dict(tx.all("member.beats")), orders, tx.now)
 
 
 def deregister(tx: Tx, verb: v.Deregister) -> v.Answer:

@@ -130,6 +130,9 @@ class SharedStore(Store, Protocol):
         leader resigned, and with an empty text after anything may have been missed. Hints may be lost.
         """
 
+    def now(self) -> int:
+        """The store's time, microseconds: due times are compared with it. Raises StoreError."""
+
     def view(self) -> RedisView | None:
         """What is known of the server, for people; None where that says nothing."""
 

@@ -160,11 +160,14 @@ class Order(Struct, frozen=True):
 
 
 class Beaten(Struct, frozen=True):
-    """Every live incarnation's beat count, for timing by the observer's own clock, and the orders for this one."""
+    """Every live incarnation's beat count, for timing by the observer's own clock, the orders for this one, and the
+    store's time.
+    """
 
     code: Code
     beats: dict[str, int] = {}
     orders: tuple[Order, ...] = ()
+    at: int = 0
 
 
 class Deregister(Struct, frozen=True):

@@ -35,6 +35,28 @@ class SystemClock:
         return time.monotonic_ns() // 1_000
 
 
+class FollowingClock:
+    """Keeps the wall time that another one is heard to have, and carries it on by this machine's monotonic clock: so
+    that all nodes of a cluster go by their store's time, however their own clocks are set.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._ahead = clock.now() - clock.monotonic()
+
+    def now(self) -> int:
+        return self._clock.monotonic() + self._ahead
+
+    def monotonic(self) -> int:
+        return self._clock.monotonic()
+
+    def heard(self, now: int, sent: int, came: int) -> None:
+        """The other one's time was `now` at some moment between `sent` and `came` (monotonic). Corrects no more than is
+        certain, so that answers that take longer or shorter do not make the time tremble.
+        """
+        self._ahead = min(max(self._ahead, now - came), now - sent)
+
+
 class ManualClock:
     """A clock that only its owner moves: for tests and simulations."""
 

@@ -88,7 +88,7 @@ def test_a_beat_counts_and_carries_everybodys_beat(deck: Driver, clock: ManualCl
     before = deck.beats("a")
     clock.advance(SECOND)
     beaten = deck.do(v.Beat("a", 4))
-    assert beaten == v.Beaten(Code.OK, {"a": before + 1, "b": deck.beats("b")}, ())
+    assert beaten == v.Beaten(Code.OK, {"a": before + 1, "b": deck.beats("b")}, (), deck.now)
     seen = member(deck, "a")
     assert (seen.beat, seen.beat_at, seen.running) == (before + 1, deck.now, 4)
     assert deck.do(v.Beat("a")).beats["a"] == before + 2

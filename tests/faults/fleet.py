@@ -18,7 +18,7 @@ from storage import verbs as v
 from storage.redis import RedisStore
 from taskqueue.core.clock import SECOND, SystemClock
 from taskqueue.core.config import Config
-from taskqueue.core.schedule import Spec
+from taskqueue.core.schedule import Spec, tick_id
 from tests.clients import REFUSED, Client, Reply, until
 from tests.faults import ledger
 from tests.faults.checker import Evidence, Submit
@@ -286,9 +286,10 @@ class Fleet:
             [schedule] = [one for one in store.schedules() if one.id == "beat"]
         finally:
             store.close()
-        anchor = Spec.decode(schedule.spec).anchor
-        skipped = sum(schedule.skipped.values())
-        return [Ticks("beat", anchor / SECOND, EVERY, schedule.cursor / SECOND, skipped)]
+        anchor, every = Spec.decode(schedule.spec).anchor, round(EVERY * SECOND)
+        dues = range(anchor + every, schedule.cursor + 1, every)
+        ids = [tick_id("beat", schedule.generation, due) for due in dues]
+        return [Ticks("beat", ids, sum(schedule.skipped.values()))]
 
     def _store(self) -> RedisStore:
         return RedisStore(Config(redis_address=self.server.url), SystemClock(), patience=5)
@@ -322,7 +323,8 @@ class Fleet:
             f"{len(seen.stops)} stops; of {len(outcomes)} tasks {outcomes.count(True)} acknowledged, "
             f"{outcomes.count(False)} refused, {outcomes.count(None)} unknown; "
             f"{len(seen.recoveries)} recovered, the last after {worst:.1f} s; "
-            f"terms {sorted({one.term for one in seen.glances})}; {seen.ticks}"
+            f"terms {sorted({one.term for one in seen.glances})}; "
+            f"{[(one.schedule, len(one.ids), one.skipped) for one in seen.ticks]} due times and skips"
         )
 
 

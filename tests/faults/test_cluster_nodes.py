@@ -144,8 +144,8 @@ def _outcomes(task: dict[str, object]) -> set[object]:
 
 def skewed(offset: str) -> dict[str, str]:
     """The environment of a process whose wall clock is off."""
-    done = subprocess.run(["faketime", "-f", "+0", "printenv", "LD_PRELOAD"], capture_output=True, text=True, check=True)
-    return {"LD_PRELOAD": done.stdout.strip(), "FAKETIME": offset, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    library = subprocess.check_output(["faketime", "-f", "+0", "printenv", "LD_PRELOAD"], text=True)
+    return {"LD_PRELOAD": library.strip(), "FAKETIME": offset, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
 
 
 @pytest.mark.skipif(shutil.which("faketime") is None, reason="needs faketime")

@@ -92,7 +92,7 @@ def test_redis_comes_back_empty(fleet: Fleet, server: RedisServer) -> None:
     fleet.send()
     all_work(fleet)
     for node in fleet.nodes:
-        node.wait_log("dataset", 30)
+        node.wait_log("dataset_lost", 30)
         figures = fleet.clients[node].get("/metrics").raw.decode()
         assert "taskqueue_datasets_lost_total 1.0" in figures
     fleet.finish(LEAST, lost=lost)

@@ -361,7 +361,11 @@ def test_beats_have_a_connection_of_their_own(servers: Servers, opened: Callable
     server = servers()
     store = opened(server.url)
     store.execute([ME])
-    assert store.beat(v.Beat("a")) == v.Beaten(Code.OK, {"a": 1})
+    before = store.now()
+    beaten = store.beat(v.Beat("a"))
+    assert isinstance(beaten, v.Beaten)
+    assert (beaten.code, beaten.beats) == (Code.OK, {"a": 1})
+    assert before <= beaten.at <= store.now()
     names = {client["name"] for client in server.client.client_list()}
     assert {"taskqueue-writes", "taskqueue-beats"} <= names
 

@@ -73,6 +73,18 @@ def test_nothing_is_claimed_before_the_first_beat_is_confirmed(desk: Desk) -> No
     assert desk.leader.mail == [Registered(), Registered()]
 
 
+def test_the_stores_time_is_told_with_the_moments_that_it_lies_between(desk: Desk) -> None:
+    heard: list[tuple[int, int, int]] = []
+    health = desk.health_actor(on_time=lambda *times: heard.append(times))
+    health.begin()
+    desk.written(health.on_receive, v.Answer(Code.OK))
+    sent = desk.clock.monotonic()
+    write = desk.storage.one(Write)
+    desk.clock.advance(SECOND)
+    health.on_receive(Written(results=(v.Beaten(Code.OK, {OWNER: 1}, at=77),), ticket=write.ticket))
+    assert heard == [(77, sent, sent + SECOND)]
+
+
 def test_two_thirds_of_a_lease_after_the_last_confirmed_beat_was_sent_it_claims_no_more(
     desk: Desk, health: HealthActor
 ) -> None:

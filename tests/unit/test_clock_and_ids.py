@@ -9,13 +9,41 @@ from itertools import pairwise
 
 import pytest
 
-from taskqueue.core.clock import SECOND, ManualClock, SystemClock
+from taskqueue.core.clock import DAY, HOUR, MINUTE, SECOND, FollowingClock, ManualClock, SystemClock
 from taskqueue.core.ids import CountingIds, UuidIds
 from taskqueue.core.names import is_task_id
 
 
 def zeros(count: int) -> bytes:
     return bytes(count)
+
+
+
+def test_a_clock_that_follows_another_goes_by_what_it_hears() -> None:
+    own = ManualClock()
+    clock = FollowingClock(own)
+    assert clock.now() == own.now()
+    clock.heard(own.now() - HOUR, clock.monotonic(), clock.monotonic())
+    assert clock.now() == own.now() - HOUR
+    own.advance(MINUTE)
+    assert clock.now() == own.now() - HOUR
+    own.jump(DAY)  # somebody sets this machine's clock
+    assert clock.now() == own.now() - HOUR - DAY
+
+
+def test_a_clock_that_follows_another_does_not_tremble_with_slow_answers() -> None:
+    own = ManualClock()
+    clock = FollowingClock(own)
+    for way in (0, 3 * SECOND, SECOND, 10 * SECOND):  # how long the answer was on its way
+        sent = clock.monotonic()
+        said = own.now()
+        own.advance(way)
+        clock.heard(said, sent, clock.monotonic())
+        assert clock.now() == own.now()
+    sent = clock.monotonic()
+    own.advance(SECOND)
+    clock.heard(own.now() + MINUTE, sent, clock.monotonic())
+    assert clock.now() == own.now() + MINUTE, "a whole second is uncertain, and the nearest that can be is taken"
 
 
 def test_the_system_clock_is_the_machine_s():
