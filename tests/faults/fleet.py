@@ -229,6 +229,7 @@ class Fleet:
         self.keyed.stop()
         self.load.stop()
         client = self.client
+        until(lambda: len(client.tasks(schedule="beat")) >= least.ticks, 30, "the schedule fires")
         ticks = self._ticks(client)
         client.settled(within)
         self.look()

@@ -103,7 +103,8 @@ def test_redis_is_away(fleet: Fleet, proxy: Proxy) -> None:
     proxy.refuse()
     clients = list(fleet.clients.values())
     until(lambda: all(unready(client) for client in clients), 30, "no node is ready")
-    reply = clients[0].post("/api/tasks", {"payload": 1, "id": "while-away"})
+    sent = {"id": "while-away", "handler": "load.sync", "payload": {"seconds": 0}}
+    reply = clients[0].post("/api/tasks", sent)
     assert reply.status == 503, reply
     assert reply.json["id"] == "while-away"
     assert int(reply.headers["retry-after"]) >= 1
@@ -111,7 +112,7 @@ def test_redis_is_away(fleet: Fleet, proxy: Proxy) -> None:
     proxy.refuse(False)
     all_work(fleet)
     until(lambda: not any(unready(client) for client in clients), 30, "every node is ready again")
-    assert clients[0].post("/api/tasks", {"payload": 1, "id": "while-away"}).status in (200, 201)
+    assert clients[0].post("/api/tasks", sent).status in (200, 201)
     fleet.load.outcomes["while-away"] = True
     fleet.finish(LEAST)
 
