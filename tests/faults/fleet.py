@@ -66,8 +66,8 @@ EVERY = 0.5
 
 
 class Fleet:
-    """The nodes, their server and their clients. `address`: where the nodes find Redis, if not at the server itself;
-    `env`: further variables for single nodes, by number.
+    """The nodes and their clients. `address`: where the nodes find Redis, if not at the server itself; `judge`: the
+    same for the checks at the end; `env`: further variables for single nodes, by number.
     """
 
     def __init__(
@@ -77,11 +77,12 @@ class Fleet:
         server: RedisServer,
         *,
         address: str | None = None,
+        judge: str | None = None,
         count: int = 3,
         env: Mapping[int, Mapping[str, str]] = {},
         **config: Any,
     ) -> None:
-        self.server = server
+        self.judge = Config(redis_address=judge or server.url)
         self.ledger = folder / "ledger"
         self.random = random.Random()
         settings = {**CLUSTER, "redisAddress": address or server.url, **config}
@@ -293,7 +294,7 @@ class Fleet:
         return [Ticks("beat", ids, sum(schedule.skipped.values()))]
 
     def _store(self) -> RedisStore:
-        return RedisStore(Config(redis_address=self.server.url), SystemClock(), patience=5)
+        return RedisStore(self.judge, SystemClock(), patience=5)
 
     def _swept(self) -> int:
         """Lead for a moment, now that nobody else does, and sweep: how much there was to repair."""
