@@ -68,7 +68,7 @@ def lose_master(fleet: Fleet, master: RedisServer) -> None:
     until(lambda: works(fleet), FAILOVER, "every node takes submits again")
     print(f"every node took submits again {time.monotonic() - began:.1f} s after the master's death")
     before = {node.pid: len(fleet.marks_of(node)) for node in fleet.nodes}
-    until(lambda: all(len(fleet.marks_of(node)) > before[node.pid] for node in fleet.nodes), 30, "every node runs tasks")
+    until(lambda: all(len(fleet.marks_of(node)) > before[node.pid] for node in fleet.nodes), 30, "every node runs")
 
 
 def test_a_failover_by_sentinels(nodes: Nodes, tmp_path: Path, servers: Servers) -> None:
@@ -105,7 +105,8 @@ def _knows(watcher: RedisServer) -> bool:
 def test_a_failover_in_a_redis_cluster(nodes: Nodes, tmp_path: Path, servers: Servers) -> None:
     """Three masters; the one that has the namespace's slot dies, and its replica takes over."""
     ports = free_ports(5)
-    options = (*ALWAYS, "--cluster-enabled", "yes", "--cluster-node-timeout", "1500", "--cluster-allow-replica-migration", "no")
+    cluster = ("--cluster-enabled", "yes", "--cluster-node-timeout", "1500", "--cluster-allow-replica-migration", "no")
+    options = (*ALWAYS, *cluster)
     members = [servers(*options, port=port) for port in ports]
     for n, (first, last) in enumerate(((0, 5460), (5461, 10922), (10923, 16383))):
         members[n].client.execute_command("CLUSTER", "ADDSLOTSRANGE", first, last)
