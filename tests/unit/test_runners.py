@@ -652,16 +652,19 @@ def watch(bench: Bench, run: Run) -> Ending:
 
 def test_a_coroutine_is_cancelled_at_its_time_out_and_cleans_up(loop: Bench) -> None:
     cleaned: list[str] = []
+    begun = threading.Event()
 
     @task("waits")
     async def waits() -> None:
         try:
+            begun.set()
             await asyncio.Event().wait()
         finally:
             await asyncio.sleep(0)
             cleaned.append("up")
 
     run = loop.begin(waits, timeout=20 * MILLISECOND)
+    assert begun.wait(WITHIN)  # else the time-out might come before the coroutine
     assert is_timeout(watch(loop, run), "0.02")
     assert cleaned == ["up"]
     assert not run.abandoned
@@ -682,6 +685,7 @@ def test_a_coroutine_that_swallows_the_cancel_is_left_behind(loop: Bench) -> Non
         return "late"
 
     run = loop.begin(swallows, timeout=10 * MILLISECOND)
+    until(lambda: freed, WITHIN, "it waits")  # else the time-out might come before the coroutine
     assert is_timeout(watch(loop, run), "0.01")
     assert run.abandoned
 
