@@ -25,6 +25,7 @@ from actors.gateway import NodeGateway, Waiter
 from actors.health import HealthActor
 from actors.hints import Hints
 from actors.leader import LeaderActor
+from actors.loop import LoopRunner
 from actors.messages import (
     CheckUnsettled,
     GiveBack,
@@ -43,7 +44,7 @@ from actors.meter import Meter
 from actors.metrics import Metrics
 from actors.pool import Pool
 from actors.queue import QueueActor
-from actors.runners import Desk, LoopRunner, Runner, ThreadRunner
+from actors.runners import Desk, Runner, ThreadRunner
 from actors.scheduler import SchedulerActor
 from actors.storage import StorageActor
 from actors.supervisor import Factory, StopAsked, Supervisor

@@ -1,4 +1,4 @@
-"""Running a handler: in the worker's own thread, or as a coroutine on an event loop.
+"""Running a handler: in the worker's own thread here, as a coroutine on an event loop in `actors.loop`.
 
 A runner turns whatever a handler does (return, raise, hang, ask for another time) into one `Ending` of its run;
 nothing that a handler raises passes it. Both kinds can be told to interrupt a run; what a handler makes of that is
@@ -7,16 +7,14 @@ its own affair.
 
 from __future__ import annotations
 
-import asyncio
 import ctypes
 import logging
 import threading
-from collections.abc import Coroutine
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
-from actors.pool import Dropped, Ending, Pool, Raised, Returned, Run, Snoozed
+from actors.pool import Ending, Pool, Raised, Returned, Run, Snoozed
 from taskqueue.context import Discard, Retry, Snooze, TaskContext, TimedOut
 from taskqueue.core.clock import SECOND, Clock
 from taskqueue.core.errors import InvalidInput
@@ -28,9 +26,6 @@ log = logging.getLogger("taskqueue.handlers")
 
 MESSAGE_LIMIT = 10_000
 """Characters that are kept of what a handler says."""
-
-LAST_WORDS = 0.5
-"""Seconds that cancelled coroutines have to clean up when the node ends."""
 
 
 class Runner(Protocol):
@@ -181,69 +176,6 @@ class _Gate:
             with suppress(TimedOut):
                 for _ in range(1_000):  # it lands at the first turn of a loop
                     pass
-
-
-class LoopRunner:
-    """Runs handlers as tasks of one event loop, in a thread of its own that the first run starts. A time-out or a
-    cancel cancels the task.
-    """
-
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
-
-    def run(self, run: Run, worker: str) -> None:
-        if not self._desk.begin(run, worker):
-            return
-        if self._loop is None:
-            self._loop = asyncio.new_event_loop()
-            self._thread = threading.Thread(target=_serve, args=(self._loop,), name="handlers-loop", daemon=True)
-            self._thread.start()
-        self._loop.call_soon_threadsafe(self._start, self._loop, run)
-
-    def close(self) -> None:
-        if self._loop is not None and self._thread is not None:
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join(timeout=1.5 * LAST_WORDS)
-
-    def _start(self, loop: asyncio.AbstractEventLoop, run: Run) -> None:
-        if run.ended or run.timed_out or run.revoked:  # told when there was nothing to interrupt yet
-            self._desk.end(run, Dropped())
-            return
-        task = loop.create_task(self._handle(run))
-        run.interrupt = lambda: _cancel(loop, task)
-
-    async def _handle(self, run: Run) -> None:
-        current_task.set(run.task.id)
-        try:
-            arguments = self._desk.arguments(run)
-            coroutine: Coroutine[Any, Any, object] = run.handler.function(**arguments)
-            ending = self._desk.returned(run, await coroutine)
-        except asyncio.CancelledError:
-            ending = Dropped() if run.revoked else Raised("CancelledError", "the handler's coroutine was cancelled")
-        except BaseException as error:
-            ending = self._desk.raised(run, error)
-        finally:
-            run.interrupt = None
-        self._desk.end(run, ending)
-
-
-def _serve(loop: asyncio.AbstractEventLoop) -> None:
-    """Run the loop until it is stopped; then every handler is cancelled and has a moment to clean up."""
-    asyncio.set_event_loop(loop)
-    loop.run_forever()
-    tasks = asyncio.all_tasks(loop)
-    for task in tasks:
-        task.cancel()
-    if tasks:
-        loop.run_until_complete(asyncio.wait(tasks, timeout=LAST_WORDS))
-    loop.close()
-
-
-def _cancel(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None]) -> None:
-    if not loop.is_closed():
-        loop.call_soon_threadsafe(task.cancel)
 
 
 def _text(error: BaseException) -> str:

@@ -20,9 +20,10 @@ from typing import Any
 import pytest
 
 from actors.channel import Channel
+from actors.loop import LoopRunner
 from actors.messages import OutcomesReady, WatchRuns, Work
 from actors.pool import Ending, Pool, Raised, Returned, Run, Snoozed, Unfinished
-from actors.runners import MESSAGE_LIMIT, Desk, LoopRunner, Runner, ThreadRunner
+from actors.runners import MESSAGE_LIMIT, Desk, Runner, ThreadRunner
 from actors.scheduler import SchedulerActor
 from actors.supervisor import Supervisor
 from actors.worker import WorkerActor
