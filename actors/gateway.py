@@ -191,7 +191,7 @@ class NodeGateway:
     def find(self, filter: Filter, limit: int, cursor: str | None) -> Page:
         try:
             return self._store.find(filter, limit, cursor)
-        except ValueError:
+        except errors.UnknownCursor:
             raise errors.InvalidInput([("?cursor", "expected a cursor from a page's nextCursor")]) from None
 
     def dead(self) -> list[DeadCount]:

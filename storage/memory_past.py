@@ -11,6 +11,7 @@ from collections import deque
 from itertools import islice
 
 from storage import verbs as v
+from taskqueue.core.errors import UnknownCursor
 from taskqueue.core.events import Code
 from taskqueue.core.views import NotePage, NoteView
 
@@ -50,7 +51,7 @@ class Past:
         if cursor is not None:
             match = _CURSOR.fullmatch(cursor)
             if match is None:
-                raise ValueError("not a cursor of this store")
+                raise UnknownCursor("not a cursor of this store")
             newer = max(0, self._noted - int(match[1]) + 1)
         notes = tuple(islice(reversed(self._notes), newer, newer + limit))
         seen = newer + len(notes)

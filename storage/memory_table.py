@@ -14,6 +14,7 @@ from itertools import islice
 from typing import Any
 
 from storage.verbs import BYTES_PER_PAGE, EXAMINED_PER_PAGE
+from taskqueue.core.errors import UnknownCursor
 from taskqueue.core.events import Event, Promote
 from taskqueue.core.states import apply
 from taskqueue.core.task import TERMINAL, WAITING, Place, Status, Task, place, rank
@@ -196,13 +197,13 @@ class Table:
         return _by_status((status, count) for (_, _, status), count in self.counts.items())
 
     def find(self, filter: Filter, limit: int, cursor: str | None) -> Page:
-        """A page of tasks, newest first. Raises ValueError for a cursor that was not made here."""
+        """A page of tasks, newest first. Raises UnknownCursor for a cursor that was not made here."""
         entries = self._indexes.get(EVERYTHING if filter.status is None else (filter.status,), [])
         end = len(entries)
         if cursor is not None:
             match = _CURSOR.fullmatch(cursor)
             if match is None:
-                raise ValueError("not a cursor of this store")
+                raise UnknownCursor("not a cursor of this store")
             end = bisect_left(entries, (int(match[1]), ""))
         tasks: list[Task] = []
         size = 0

@@ -7,6 +7,7 @@ one.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from zlib import crc32
@@ -19,6 +20,8 @@ from storage.redis_calls import FIRST_TEXT, Call
 from taskqueue.core.errors import StoreError
 from taskqueue.core.events import Code
 from taskqueue.core.task import Cause, Task, rank
+
+log = logging.getLogger("taskqueue.storage")
 
 Run = Callable[[Call], Any]
 """Does one call now; answers what its script says, or a StoreError."""
@@ -56,10 +59,12 @@ def claimed(call: Call, reply: Any, run: Run, fetch: Fetch, aging: int) -> v.Cla
         for n, group in enumerate(groups):
             before = len(damaged)
             for task, row in _read(verb, (now, node), group, fetch):
-                if intact(task):
+                lost = rows.unreadable(rows.pairs(row[:-3]))
+                if intact(task) and not lost:
                     parts[n].append(task)
                 else:
-                    damaged.append(_as_it_was(task, row[:-3], texts))
+                    log.error("task %s is damaged and given up: %s", task.id, said(lost) or "its payload")
+                    damaged.append(_as_it_was(task, row[:-3], texts, lost))
                     spoilt.append(task)
             missing[n] = replace(verb.groups[n], n=len(damaged) - before)
         if not damaged:
@@ -94,7 +99,7 @@ def _run(task: Task) -> tuple[str, str, str]:
 
 def _waited(task: Task) -> tuple[Any, ...]:
     """What `corrupt.lua` takes of a damaged task of which nobody knows any more what it was before."""
-    return *_run(task), str(task.fence), task.attempt - 1 or False, "", False, False, False
+    return *_run(task), str(task.fence), task.attempt - 1 or False, "", False, False, False, False, ()
 
 
 def _read(verb: v.Claim, run: tuple[bytes, bytes], group: Any, fetch: Fetch) -> Iterator[tuple[Task, Any]]:
@@ -112,13 +117,18 @@ def _read(verb: v.Claim, run: tuple[bytes, bytes], group: Any, fetch: Fetch) -> 
         yield rows.task(fields, body or bodies.get(task_id.decode())), row
 
 
-def _as_it_was(task: Task, flat: Any, texts: list[bytes]) -> tuple[Any, ...]:
+def said(lost: dict[bytes, str]) -> str:
+    """What of a task cannot be read, for a reader."""
+    return ", ".join(dict.fromkeys(lost.values()))
+
+
+def _as_it_was(task: Task, flat: Any, texts: list[bytes], lost: dict[bytes, str]) -> tuple[Any, ...]:
     """What `corrupt.lua` takes of a damaged task; `texts` gets what cannot stand among it."""
     fields = rows.pairs(flat)
     before = [fields[field].decode() if field in fields else False for field in _BEFORE]
-    progress = FIRST_TEXT + len(texts) if b"pro" in fields else False
+    progress = FIRST_TEXT + len(texts) if b"pro" in fields and b"pro" not in lost else False
     texts += [fields[b"pro"]] if progress else []
-    return *_run(task), *before, progress
+    return *_run(task), *before, progress, said(lost) or False, tuple(key.decode() for key in lost)
 
 
 def _regroup(verb: v.Claim, held: list[Task], aging: int) -> tuple[tuple[Task, ...], ...]:

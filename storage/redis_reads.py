@@ -17,6 +17,7 @@ from storage.redis_answers import term
 from storage.redis_calls import Call
 from storage.redis_link import Pool
 from storage.redis_rows import LETTER, STATUS
+from taskqueue.core.errors import UnknownCursor
 from taskqueue.core.task import Cause, Status, Task
 from taskqueue.core.views import DeadCount, Filter, Held, Lane, Member, NotePage, Page, QueueView
 
@@ -145,10 +146,10 @@ class Reads:
 
 
 def _number(pattern: re.Pattern[str], cursor: str) -> int:
-    """What a cursor says. Raises ValueError for one that was not made here."""
+    """What a cursor says. Raises UnknownCursor for one that was not made here."""
     match = pattern.fullmatch(cursor)
     if match is None:
-        raise ValueError("not a cursor of this store")
+        raise UnknownCursor("not a cursor of this store")
     return int(match[1])
 
 

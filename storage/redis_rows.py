@@ -5,7 +5,7 @@ State: none. Text travels as MessagePack strings; what may be no UTF-8 (payloads
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from msgspec import json, msgpack
@@ -77,7 +77,27 @@ def draft_item(draft: Draft, capacity: int | None) -> tuple[tuple[Any, ...], byt
 
 
 def task(fields: Fields, payload: bytes | None, result: bytes | None = None) -> Task:
-    """A task's hash with its bodies."""
+    """A task's hash with its bodies. What is `unreadable` of it is left out."""
+    try:
+        return _task(fields, payload, result)
+    except _UNREADABLE:
+        damaged = unreadable(fields)
+        return _task({key: value for key, value in fields.items() if key not in damaged}, payload, result)
+
+
+def unreadable(fields: Fields) -> dict[bytes, str]:
+    """The fields that hold more than a plain value, and cannot be read: what a reader calls them."""
+    damaged = {}
+    for key, (name, read) in _WRITTEN.items():
+        if key in fields:
+            try:
+                read(fields[key])
+            except _UNREADABLE:
+                damaged[key] = name
+    return damaged
+
+
+def _task(fields: Fields, payload: bytes | None, result: bytes | None) -> Task:
     get = fields.get
     queue, handler = fields[b"ln"].decode().split("/", 1)
     status = STATUS[fields[b"st"]]
@@ -127,7 +147,7 @@ def task(fields: Fields, payload: bytes | None, result: bytes | None = None) -> 
         finished_at=finished_at,
         progress=None if progress is None else _progress(progress),
         result=result,
-        error=None if cause is None else TaskError(fields[b"err"].decode(), fields[b"msg"].decode(), _CAUSE[cause]),
+        error=None if cause is None else TaskError(get(b"err", b"").decode(), get(b"msg", b"").decode(), _CAUSE[cause]),
         history=past,
     )
 
@@ -163,6 +183,16 @@ def _attempt(entry: Row) -> Attempt:
     number, generation, node, started_at, finished_at, outcome, *error = entry
     trouble = TaskError(error[0], error[1], Cause(error[2])) if error else None
     return Attempt(number, generation, node, started_at, finished_at, _OUTCOME[outcome], trouble)
+
+_UNREADABLE = (ValueError, TypeError, LookupError)
+_WRITTEN: dict[bytes, tuple[str, Callable[[bytes], Any]]] = {
+    b"his": ("history", _history),
+    b"pro": ("progress", _progress),
+    b"tag": ("tags", bytes.decode),
+    b"cau": ("cause", _CAUSE.__getitem__),
+    b"err": ("error", bytes.decode),
+    b"msg": ("error", bytes.decode),
+}
 
 
 # -- members, schedules, the past --------------------------------------------------------------------------------------

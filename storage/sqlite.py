@@ -8,6 +8,7 @@ after a new start.
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -32,6 +33,8 @@ from taskqueue.core import events as ev
 from taskqueue.core.clock import Clock
 from taskqueue.core.config import Config
 from taskqueue.core.errors import ConfigError, StoreBroken, StoreError, StoreFull
+
+log = logging.getLogger("taskqueue.storage")
 
 Do = Callable[[Tx, Any], Result]
 
@@ -135,32 +138,53 @@ class SqliteStore(Reads):
                 raise TypeError(f"not a verb of a store: {type(verb).__name__}")
         self._tx.now = self._clock.now()
         refused: dict[int, StoreError] = {}
+        mended: set[str] = set()
         while len(refused) < len(verbs):
-            results = self._attempt(verbs, refused)
+            results = self._attempt(verbs, refused, mended)
             if results is not None:
                 return results
         return [refused[at] for at in range(len(verbs))]
 
-    def _attempt(self, verbs: Sequence[Verb], refused: dict[int, StoreError]) -> list[Result | StoreError] | None:
-        """All verbs but the `refused` ones in one transaction; None, and more of them refused, where that cannot be."""
+    def _attempt(
+        self, verbs: Sequence[Verb], refused: dict[int, StoreError], mended: set[str]
+    ) -> list[Result | StoreError] | None:
+        """All verbs but the `refused` ones in one transaction, the tasks that are to be mended before it; None, and
+        more of the one or the other, where that cannot be.
+        """
         tx = self._tx
         results: list[Result | StoreError] = []
         done = False
         try:
             self._writer.execute("BEGIN IMMEDIATE")
+            for task_id in mended:
+                tx.run("event.mend", task_id)
             for at, verb in enumerate(verbs):
                 results.append(refused[at] if at in refused else VERBS[type(verb)](tx, verb))
             tx.lanes.flush()
             self._writer.execute("COMMIT")
             done = True
         except sqlite3.Error as error:
-            refused.update(self._refuse(error, verbs, refused, len(results)))
+            if not self._goes_on(error, verbs, mended, len(results)):
+                refused.update(self._refuse(error, verbs, refused, len(results)))
         except (OverflowError, UnicodeEncodeError) as error:
             refused[len(results)] = StoreError(f"cannot be stored: {error}")
         finally:
             if not done:
                 self._undo()
         return results if done else None
+
+    def _goes_on(self, error: sqlite3.Error, verbs: Sequence[Verb], mended: set[str], at: int) -> bool:
+        """Is it worth another attempt, since `error` at verb `at` is of a damaged row that it will not meet again?"""
+        if str(error).startswith("Could not decode to UTF-8") and self._writer.text_factory is str:
+            log.error("a text in the file is damaged: %s", error)
+            self._writer.text_factory = sqlite_file.lenient
+            return True
+        verb = verbs[at] if at < len(verbs) else None
+        if "malformed JSON" in str(error) and isinstance(verb, ev.Owned) and verb.id not in mended:
+            log.error("task %s: its history is damaged and begun anew", verb.id)
+            mended.add(verb.id)
+            return True
+        return False
 
     def _refuse(
         self, error: sqlite3.Error, verbs: Sequence[Verb], refused: dict[int, StoreError], at: int

@@ -6,6 +6,7 @@ State: none of its own. Lanes are merged by rank, however many there are: each i
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from heapq import heappop, heappush, heapreplace
@@ -20,6 +21,8 @@ from storage.sqlite_tx import Tx
 from taskqueue.core.events import Code, Corrupt, Expire, Taken
 from taskqueue.core.states import apply
 from taskqueue.core.task import Cause, Task, rank
+
+log = logging.getLogger("taskqueue.storage")
 
 Next = tuple[int, str, int, int]
 """A task's rank and id, its number, its lane."""
@@ -74,8 +77,9 @@ def _take(tx: Tx, group: v.Group, verb: v.Claim, node: str, given_up: list[v.Giv
                 if task.expires_at is not None and task.expires_at <= tx.now:
                     change(tx, head, Expire(id=task.id))
                     given_up.append(v.GivenUp(task.id, task.handler, Cause.EXPIRED))
-                elif crc32(task.payload) != task.checksum:
-                    change(tx, head, Corrupt(id=task.id))
+                elif head.damaged or crc32(task.payload) != task.checksum:
+                    log.error("task %s is damaged and given up: %s", task.id, head.damaged or "its payload")
+                    change(tx, head, Corrupt(id=task.id, unreadable=head.damaged))
                     given_up.append(v.GivenUp(task.id, task.handler, Cause.CORRUPT))
                 else:
                     good.append(head)

@@ -118,7 +118,7 @@ def operate(tx: Tx, event: ev.Event) -> v.Answer:
 
 def change(tx: Tx, before: Stored, event: ev.Event) -> Task | None:
     """Let `event`, which is allowed, happen to a stored task; the task after it, None where it is gone."""
-    seq, lane, place, task = before
+    seq, lane, place, task, _ = before
     after = apply(task, event, tx.now)
     tx.lanes.enter(lane, place, by=-1)
     if after is None:

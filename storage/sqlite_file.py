@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 from uuid import uuid4
@@ -44,14 +45,20 @@ WRITER_PRAGMAS: tuple[tuple[str, str, str | int], ...] = (
 READER_PRAGMAS: tuple[tuple[str, str, str | int], ...] = (*PRAGMAS, ("query_only", "ON", 1))
 
 
+lenient: Callable[[bytes], str] = partial(str, encoding="utf-8", errors="backslashreplace")
+"""For `text_factory`: takes also what is no UTF-8."""
+
+
 def writer(path: Path) -> sqlite3.Connection:
     """The one connection that writes; transactions are begun and ended by hand."""
     return _connect(path, "rw", WRITER_PRAGMAS)
 
 
 def reader(path: Path) -> sqlite3.Connection:
-    """A connection that cannot write."""
-    return _connect(path, "ro", READER_PRAGMAS)
+    """A connection that cannot write. It shows a damaged text as far as it can be."""
+    connection = _connect(path, "ro", READER_PRAGMAS)
+    connection.text_factory = lenient
+    return connection
 
 
 def _connect(path: Path, mode: str, pragmas: tuple[tuple[str, str, str | int], ...]) -> sqlite3.Connection:

@@ -19,7 +19,7 @@ from storage import verbs as v
 from storage.sqlite_rows import PLACES, STATUS, Row, Stored, member, numbers, stored, text
 from storage.sqlite_schedules import schedule
 from storage.sqlite_sql import statements
-from taskqueue.core.errors import StoreError
+from taskqueue.core.errors import StoreError, UnknownCursor
 from taskqueue.core.task import Cause, Status, Task
 from taskqueue.core.views import DeadCount, Filter, Held, Lane, Member, NotePage, NoteView, Page, QueueView
 
@@ -159,10 +159,10 @@ class Reads:
 
 
 def _number(pattern: re.Pattern[str], cursor: str) -> int:
-    """What a cursor says. Raises ValueError for one that was not made here."""
+    """What a cursor says. Raises UnknownCursor for one that was not made here."""
     match = pattern.fullmatch(cursor)
     if match is None:
-        raise ValueError("not a cursor of this store")
+        raise UnknownCursor("not a cursor of this store")
     return int(match[1])
 
 

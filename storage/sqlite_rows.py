@@ -6,7 +6,7 @@ one column tells the state and the index.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from msgspec import json
@@ -50,6 +50,8 @@ class Stored(NamedTuple):
     lane: int
     place: str
     task: Task
+    damaged: str = ""
+    """Its columns that cannot be read, and so are as if there were nothing in them."""
 
 
 def text(value: Any) -> str:
@@ -73,7 +75,21 @@ def place_of(task: Task) -> str:
 
 
 def stored(row: Row) -> Stored:
-    """A row of the view `records`."""
+    """A row of the view `records`. What cannot be read of it is left out, and named."""
+    try:
+        return _stored(row)
+    except ValueError:
+        whole, damaged = list(row), []
+        for at, (name, usual, read) in _WRITTEN.items():
+            try:
+                read(whole[at])
+            except ValueError:
+                whole[at] = usual
+                damaged.append(name)
+        return _stored(tuple(whole))._replace(damaged=", ".join(damaged))
+
+
+def _stored(row: Row) -> Stored:
     (
         seq, lane, place, task_id, queue, handler, priority, payload, checksum, digest, timeout, retries,
         keep_result, tags, key, schedule, created_at, eligible_at, due_at, expires_at, retries_left, solo,
@@ -112,7 +128,7 @@ def stored(row: Row) -> Stored:
         op=op,
         started_at=started_at,
         finished_at=finished_at,
-        progress=None if progress is None else Progress(*_progress.decode(progress)),
+        progress=_progressed(progress),
         result=result,
         error=None if cause is None else TaskError(error_type, error_message, Cause(cause)),
         history=() if history == "[]" else tuple(map(_attempt, _entries.decode(history))),
@@ -120,9 +136,23 @@ def stored(row: Row) -> Stored:
     return Stored(seq, lane, place, task)
 
 
+def _progressed(column: str | None) -> Progress | None:
+    return None if column is None else Progress(*_progress.decode(column))
+
+
 def _attempt(entry: _Entry) -> Attempt:
     error = entry[6]
     return Attempt(*entry[:6], None if error is None else TaskError(*error))
+
+
+_WRITTEN: dict[int, tuple[str, str | None, Callable[[Any], Any]]] = {
+    13: ("tags", "[]", _strings.decode),
+    32: ("progress", None, _progressed),
+    36: ("cause", None, lambda column: column and Cause(column)),
+    37: ("history", "[]", _entries.decode),
+}
+"""Columns of the view `records` that hold more than a plain value, by their place: name, what stands there for nothing,
+how it is read (raises ValueError)."""
 
 
 def history(task: Task) -> str:

@@ -69,7 +69,7 @@ class Store(Protocol):
         """The states of those tasks that exist."""
 
     def find(self, filter: Filter, limit: int, cursor: str | None = None) -> Page:
-        """A page of tasks, newest first. Raises ValueError for a cursor that this store did not make."""
+        """A page of tasks, newest first. Raises UnknownCursor for a cursor that this store did not make."""
 
     def counts(self) -> dict[Status, int]:
         """How many tasks are in each state (every state is a key)."""
@@ -102,7 +102,7 @@ class Store(Protocol):
         """Counts and gauges by minute, for every minute from the moment `since` on that has any."""
 
     def notes(self, limit: int, cursor: str | None = None) -> NotePage:
-        """The audit log, newest first. Raises ValueError for a cursor that this store did not make."""
+        """The audit log, newest first. Raises UnknownCursor for a cursor that this store did not make."""
 
     def check(self) -> str | None:
         """None where the store answers; else one line that says what is wrong with it."""

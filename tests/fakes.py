@@ -16,7 +16,16 @@ from storage.memory import open_memory
 from taskqueue.core import events as ev
 from taskqueue.core.clock import Clock
 from taskqueue.core.config import Config
-from taskqueue.core.errors import Bystander, Conflict, InvalidInput, NotFound, QueueFull, TaskqueueError, Unavailable
+from taskqueue.core.errors import (
+    Bystander,
+    Conflict,
+    InvalidInput,
+    NotFound,
+    QueueFull,
+    TaskqueueError,
+    Unavailable,
+    UnknownCursor,
+)
 from taskqueue.core.events import Code
 from taskqueue.core.ids import CountingIds
 from taskqueue.core.states import TRANSITIONS, VERBS
@@ -108,7 +117,7 @@ class FakeGateway:
         self._asked("find", filter, limit, cursor)
         try:
             return self.store.find(filter, limit, cursor)
-        except ValueError:
+        except UnknownCursor:
             raise InvalidInput([("?cursor", "expected the nextCursor of an earlier page")]) from None
 
     def dead(self) -> list[DeadCount]:

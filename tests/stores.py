@@ -60,6 +60,10 @@ class Sqlite:
         """Change a stored payload behind the store's back."""
         self._harm("UPDATE tasks SET payload = ? WHERE id = ?", b'{"a":2}', task_id)
 
+    def garble(self, task_id: str, field: str, value: bytes = b"[x") -> None:
+        """Make this field of a task unreadable behind the store's back."""
+        self._harm(f"UPDATE tasks SET {field} = CAST(? AS TEXT) WHERE id = ?", value, task_id)
+
     def lose_member(self, owner: str) -> None:
         """Forget a member behind the store's back."""
         self._harm("DELETE FROM members WHERE owner = ?", owner)
@@ -101,6 +105,11 @@ class Redis:
     def corrupt(self, task_id: str) -> None:
         """Change a stored payload behind the store's back."""
         self._client.hset(f"{self._prefix}task:{task_id}", "pay", '{"a":2}')
+
+    def garble(self, task_id: str, field: str, value: bytes = b"[x") -> None:
+        """Make this field of a task unreadable behind the store's back."""
+        name = {"history": "his", "progress": "pro", "tags": "tag"}[field]
+        self._client.hset(f"{self._prefix}task:{task_id}", name, b"\xff" + value)
 
     def lose_member(self, owner: str) -> None:
         """Forget a member behind the store's back."""

@@ -33,3 +33,8 @@ DELETE FROM tags WHERE tag = :tag AND seq = :seq
 -- :delete
 -- takes: seq
 DELETE FROM tasks WHERE seq = :seq
+
+-- :mend
+-- A history that is none is begun anew: nothing could be added to it.
+-- takes: id
+UPDATE tasks SET history = '[]' WHERE id = :id AND NOT json_valid(history)

@@ -28,6 +28,10 @@ class Malformed(InvalidInput):
         super().__init__([("$", message)])
 
 
+class UnknownCursor(TaskqueueError):
+    """A cursor that this store did not make."""
+
+
 class TooLarge(TaskqueueError):
     """A payload or a body is over its limit."""
 

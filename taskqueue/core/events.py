@@ -78,7 +78,11 @@ class Crash(Event, frozen=True, kw_only=True):
 
 
 class Corrupt(Event, frozen=True, kw_only=True):
-    """Its payload is not what was submitted: it is given up before it runs."""
+    """It is not what was stored: it is given up before it runs. `unreadable`: what of it cannot be read (for a reader);
+    where that is nothing, its payload is not what was submitted.
+    """
+
+    unreadable: str = ""
 
 
 class Promote(Event, frozen=True, kw_only=True):

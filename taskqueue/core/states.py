@@ -146,7 +146,8 @@ def _crash(task: Task, event: ev.Crash, now: int) -> Changes:
     ended = {**_ended(task, now, Outcome.CRASHED, error), "crashes": crashes, "error": error}
     if task.solo:
         return {**ended, "status": S.DEAD_LETTERED, "finished_at": now}
-    return {**ended, "status": S.PENDING, "due_at": now, "solo": crashes >= max(1, event.max_crashes - 1)}
+    solo = crashes >= max(1, event.max_crashes - 1)
+    return {**ended, "status": S.PENDING, "due_at": min(task.due_at, now), "solo": solo}
 
 
 def _release(task: Task, event: ev.Release, now: int) -> Changes:
@@ -154,7 +155,7 @@ def _release(task: Task, event: ev.Release, now: int) -> Changes:
         **_ended(task, now, Outcome.RELEASED),
         "status": S.PENDING,
         "attempt": task.attempt - 1,
-        "due_at": now,
+        "due_at": min(task.due_at, now),  # it was due when it was claimed, unless the clock was set back since
     }
 
 
@@ -178,6 +179,8 @@ def _progress(task: Task, event: ev.Report, now: int) -> Changes:
 
 def _corrupt(task: Task, event: ev.Corrupt, now: int) -> Changes:
     error = TaskError("PayloadCorrupt", "the payload is not what was submitted (checksum differs)", Cause.CORRUPT)
+    if event.unreadable:
+        error = TaskError("RecordCorrupt", f"what is stored of it cannot be read: {event.unreadable}", Cause.CORRUPT)
     return {"status": S.DEAD_LETTERED, "delayed": False, "finished_at": now, "error": error}
 
 
