@@ -64,9 +64,15 @@ end
 
 local function expire(t) return dead(t, 'Expired', 'expiresAt passed while the task waited', 'expired') end
 
+-- When a task that was claimed was due; now, if the clock was set back since. Nil: as it is.
+local function due_by_now(t)
+  local due = t.due or t.el or t.at
+  return due + 0 > clock and now or nil
+end
+
 local function released(t)
   local changes = ended(t, 'r')
-  changes.st, changes.att, changes.due = 'P', uncharged(t), now
+  changes.st, changes.att, changes.due = 'P', uncharged(t), due_by_now(t)
   return changes
 end
 

@@ -20,7 +20,7 @@ for n, id in ipairs(held_ids) do
       changes.st, changes.fin = 'D', now
       convicted[#convicted + 1] = id
     else
-      changes.st, changes.due = 'P', now
+      changes.st, changes.due = 'P', due_by_now(t)
       if crashes >= math.max(1, most - 1) then changes.solo = '1' end
     end
     change(t, changes)

@@ -95,7 +95,6 @@ def test_a_crash_makes_a_suspect(crashes: int, most: int, solo: bool) -> None:
         "crashes": crashes + 1,
         "error": error,
         "status": Status.PENDING,
-        "due_at": T1,
         **({"solo": True} if solo else {}),
     }
 
@@ -115,9 +114,16 @@ def test_release() -> None:
         "history": entry(Outcome.RELEASED),
         "status": Status.PENDING,
         "attempt": 0,
-        "due_at": T1,
     }
     assert happen(take(SOLO), ev.Release(**held(take(SOLO)))).solo
+
+
+@pytest.mark.parametrize("clock_set_back", [False, True])
+@pytest.mark.parametrize("kind", ["release", "crash"])
+def test_what_comes_back_keeps_its_due_time_unless_that_is_to_come_again(kind: str, clock_set_back: bool) -> None:
+    before = replace(RUNNING, due_at=T1 + SECOND if clock_set_back else T0 - SECOND)
+    event = ev.Release(**held(before)) if kind == "release" else ev.Crash(id="t1", max_crashes=3)
+    assert happen(before, event).due_at == (T1 if clock_set_back else T0 - SECOND)
 
 
 @pytest.mark.parametrize("delay", [0, SECOND])
