@@ -10,6 +10,7 @@ import fcntl
 import os
 import re
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 from msgspec import DecodeError, Struct, json
@@ -51,19 +52,31 @@ class DirectoryLock:
             kind = filesystem(directory, Path("/proc/self/mountinfo").read_text("utf-8"))
             if kind in NETWORK:
                 raise ConfigError(f"dataDir {directory}: is on a network filesystem ({kind}); use a local one")
-            self._file = os.open(directory / "LOCK", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._path = directory / "LOCK"
+            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise ConfigError(f"dataDir {directory}: cannot be used: {error.strerror}") from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.ftruncate(self._file, 0)
-            os.pwrite(self._file, json.encode(Holder(node, os.getpid(), socket.gethostname(), format_time(now))), 0)
         except OSError as error:
             who = _holder(self._file)
             os.close(self._file)
             if not isinstance(error, BlockingIOError):
                 raise ConfigError(f"dataDir {directory}: cannot be locked: {error.strerror}") from error
             raise ConfigError(f"dataDir {directory}: in use by {who}") from None
+        with suppress(OSError):  # on a full disk it holds without a name
+            os.ftruncate(self._file, 0)
+            os.pwrite(self._file, json.encode(Holder(node, os.getpid(), socket.gethostname(), format_time(now))), 0)
+
+    def lost(self) -> str | None:
+        """Why others may take the directory for free, though this process holds its lock; None where they do not."""
+        try:
+            if os.path.samestat(os.stat(self._path), os.fstat(self._file)):
+                return None
+            reason = "is another file now"
+        except OSError as error:
+            reason = f"cannot be found any more ({error.strerror})"
+        return f"the lock {self._path} {reason}: another node may use the same data"
 
     def release(self) -> None:
         """Let go. Idempotent."""

@@ -9,6 +9,7 @@ after a new start.
 from __future__ import annotations
 
 import logging
+import os
 import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -83,6 +84,9 @@ VERBS: dict[type[Any], Do] = {
 GROWING = (v.Submit, v.SubmitAll, v.PutSchedule, v.Tally, v.Note)
 """What is refused first where there is no room."""
 
+ROOM = 64 * 1024
+"""Bytes that have to find room before a disk that was full counts as good again."""
+
 _BAD_INPUT = frozenset({sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH})
 _BROKEN = frozenset(
     {
@@ -111,9 +115,17 @@ def open_sqlite(config: Config, clock: Clock) -> SqliteStore:
         return SqliteStore(path, lock, clock, config.priority_aging)
     except BaseException as error:
         lock.release()
-        if isinstance(error, OSError | sqlite3.OperationalError):
+        if isinstance(error, OSError | sqlite3.OperationalError) and not _free(directory):
+            raise ConfigError(f"dataDir {directory}: cannot be used: the disk is full") from error
+        if isinstance(error, OSError | sqlite3.OperationalError | StoreBroken):
             raise ConfigError(f"dataDir {directory}: cannot be used: {error}") from error
         raise
+
+
+def _free(directory: Path) -> bool:
+    """Is there some room on its disk?"""
+    disk = os.statvfs(directory)
+    return disk.f_bavail * disk.f_frsize >= ROOM
 
 
 class SqliteStore(Reads):
@@ -128,15 +140,47 @@ class SqliteStore(Reads):
         self._writer = sqlite_file.writer(path)
         self._tx = Tx(self._writer, aging)
         self._broken: str | None = None
+        self._full = False
+        self._directory = path.parent
+        try:
+            self._mark(lambda: self._tx.run("mark.opened", str(clock.now())))
+        except BaseException:
+            self._tx.close()
+            self._writer.close()
+            raise
+
+    def _mark(self, write: Callable[[], object]) -> bool:
+        """A transaction of the store's own; False where there is no room for it."""
+        try:
+            self._writer.execute("BEGIN IMMEDIATE")
+            write()
+            self._writer.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._refuse(error, (), {}, 0)
+            return False
+        finally:
+            if self._broken is None and self._writer.in_transaction:
+                self._writer.execute("ROLLBACK")
+        return True
+
+    def _has_room(self) -> bool:
+        """Can something of some size be written (again)?"""
+        return (
+            _free(self._directory)
+            and self._mark(lambda: self._tx.run("mark.room", ROOM))
+            and self._mark(lambda: self._tx.run("mark.room_over"))
+        )
 
     def execute(self, verbs: Sequence[Verb]) -> list[Result | StoreError]:
         """See `Store.execute`. Raises TypeError, before anything is done, for what is no verb."""
+        self._broken = self._broken or self._lock.lost()
         if self._broken is not None:
             raise StoreBroken(self._broken)
         for verb in verbs:
             if type(verb) not in VERBS:
                 raise TypeError(f"not a verb of a store: {type(verb).__name__}")
         self._tx.now = self._clock.now()
+        self._full = self._full and not self._has_room()
         refused: dict[int, StoreError] = {}
         mended: set[str] = set()
         while len(refused) < len(verbs):
@@ -192,6 +236,7 @@ class SqliteStore(Reads):
         """Which verbs to refuse after `error` at verb `at`. Raises StoreBroken where the outcome of all is unknown."""
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_MISUSE) & 0xFF  # without the extension
         if code == sqlite3.SQLITE_FULL:
+            self._full = True
             growing = [n for n, verb in enumerate(verbs) if isinstance(verb, GROWING) and n not in refused]
             return dict.fromkeys(growing or range(len(verbs)), StoreFull("no room to write: the disk is full"))
         if code in _BAD_INPUT and at < len(verbs):
@@ -212,8 +257,11 @@ class SqliteStore(Reads):
 
     def check(self) -> str | None:
         """See `Store.check`."""
-        if self._broken is not None:
-            return self._broken
+        trouble = self._broken or self._lock.lost()
+        if trouble is not None:
+            return trouble
+        if self._full:
+            return "no room to write: the disk is full"
         try:
             self.term()
         except StoreError as error:

@@ -45,6 +45,11 @@ WRITER_PRAGMAS: tuple[tuple[str, str, str | int], ...] = (
 READER_PRAGMAS: tuple[tuple[str, str, str | int], ...] = (*PRAGMAS, ("query_only", "ON", 1))
 
 
+_VERSIONS = (b"\1\1", b"\2\2")
+"""Bytes 18 and 19: who may write and read it. SQLite takes a file of another value for one that may not be written, or
+not be read. https://www.sqlite.org/fileformat2.html#file_format_version_numbers
+"""
+
 lenient: Callable[[bytes], str] = partial(str, encoding="utf-8", errors="backslashreplace")
 """For `text_factory`: takes also what is no UTF-8."""
 
@@ -129,6 +134,10 @@ def check(path: Path) -> None:
         ConfigError: it belongs to another application, or to a newer version of this one.
     """
     log = Path(f"{path}-wal")
+    with path.open("rb") as file:
+        versions = file.read(20)[18:]
+    if versions and versions not in _VERSIONS:
+        raise _damaged(path, "its header is damaged")
     wrong = wal.damage(log)
     if wrong is not None:
         raise _damaged(log, wrong)

@@ -7,7 +7,7 @@ import shutil
 import signal
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -64,6 +64,13 @@ def garbage_page(data: Path) -> None:
     (data / DB).write_bytes(content)
 
 
+def header(data: Path) -> None:
+    """By byte 18, SQLite opens the file, and finds out at the first write that it may not."""
+    content = bytearray((data / DB).read_bytes())
+    content[18] ^= 0x10
+    (data / DB).write_bytes(content)
+
+
 def newer(data: Path) -> None:
     with closing(sqlite3.connect(data / DB)) as connection:
         connection.execute("PRAGMA user_version = 99").close()
@@ -98,6 +105,7 @@ def no_database(data: Path) -> None:
 REFUSED: dict[str, tuple[Callable[[Path], None], tuple[str, ...]]] = {
     "a flipped byte amid the log": (flip(WAL, 0.5), (WAL, "damaged", "restore a backup")),
     "a page of garbage": (garbage_page, (DB, "damaged", "restore a backup")),
+    "a damaged header": (header, (DB, "its header is damaged", "restore a backup")),
     "an empty file": (alone(b""), (DB, "empty", "restore a backup")),
     "no database": (alone(b"Dear diary, today I learnt what a database is not.\n" * 200), (DB, "restore a backup")),
     "a newer schema": (newer, ("dataDir", "newer taskqueue")),
@@ -180,6 +188,32 @@ def test_one_node_a_folder(nodes: Nodes, tmp_path: Path) -> None:
     client = second.start()
     assert children(pid), "it is still there"
     assert client.task(task)["status"] == "completed"
+    assert second.end().code == 0
+
+
+def test_who_lost_its_lock_ends_at_once(nodes: Nodes, tmp_path: Path) -> None:
+    """Somebody removed the file, so a second node starts. The first has something to do, yet does not wait for it, and
+    a signal does not make an orderly end of it.
+    """
+    data = tmp_path / "data"
+    first = nodes("first", dataDir=str(data), nodeId="one", shutdownGrace="1h")
+    client = first.start()
+    task = client.submit("sleep", {"seconds": 1}, timeout="30s")
+    client.reaches(task, "processing")
+    (data / "LOCK").unlink()
+    second = nodes("second", dataDir=str(data), nodeId="two")
+    second.launch()
+    first.wait_log("failed", 20)
+    while first.alive:
+        with suppress(ProcessLookupError):
+            first.send(signal.SIGTERM)
+    ended = first.ended()
+    assert (ended.code, ended.err) == (1, "")
+    failures = [line for line in ended.out.splitlines() if '"level": "error"' in line]
+    assert len(failures) == 1, failures
+    assert str(data / "LOCK") in failures[0]
+    client = second.ready()
+    assert client.finished(task)["status"] == "completed"
     assert second.end().code == 0
 
 

@@ -55,6 +55,8 @@ def assert_full(client: Client, reply: Reply, body: dict[str, Any], taken: list[
     assert client.get(f"/api/tasks/{nameless.json['id']}").status == 404
     assert [one["id"] for one in client.tasks(queue="shelf")] == taken[::-1]
     assert client.get("/healthz").status == 200
+    assert client.get("/readyz").status == 503
+    assert client.get("/readyz").json["problems"] == ["no room to write: the disk is full"]
     assert client.get("/api/queues").status == 200
 
 
@@ -103,7 +105,7 @@ def test_a_full_disk(small_disk: Path, nodes: Nodes, tmp_path: Path) -> None:
     for task_id in gates:
         assert client.finished(task_id)["result"] == "open"
     until(lambda: client.post("/api/tasks", body).status in (200, 201), 15, "there is room again")
-    assert client.get("/readyz").status == 200
+    until(lambda: client.get("/readyz").status == 200, 15, "it is ready again")
     assert node.end().code == 0
     client = node.start()
     assert [one["id"] for one in client.tasks(queue="shelf")] == [body["id"], *taken[::-1]]
@@ -111,6 +113,16 @@ def test_a_full_disk(small_disk: Path, nodes: Nodes, tmp_path: Path) -> None:
     for task_id in gates:
         assert (client.task(task_id)["status"], client.task(task_id)["attempt"]) == ("completed", 1)
     assert node.end().code == 0
+
+
+def test_a_start_on_a_full_disk_says_so(small_disk: Path, nodes: Nodes) -> None:
+    with (small_disk / "others").open("ab", buffering=0) as file, pytest.raises(OSError, match="No space left"):
+        file.writelines(repeat(bytes(4096)))
+    node = nodes(dataDir=str(small_disk / "data"))
+    node.launch()
+    ended = node.ended()
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err == f"dataDir {small_disk / 'data'}: cannot be used: the disk is full"
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,8 @@ from storage import lock
 from storage.lock import DirectoryLock, filesystem
 from storage.sqlite_file import NAME
 from taskqueue.core.clock import SECOND
-from taskqueue.core.errors import ConfigError
-from tests.sqlite_files import child, content, lines, opened
+from taskqueue.core.errors import ConfigError, StoreBroken
+from tests.sqlite_files import REGISTER, child, content, lines, opened
 
 NOW = 1_790_000_000 * SECOND
 
@@ -48,6 +49,27 @@ def test_children_do_not_inherit_it(tmp_path: Path) -> None:
     held.release()
     held.release()
     DirectoryLock(tmp_path, "n", NOW).release()
+
+
+def move(lock_file: Path) -> None:
+    lock_file.rename(lock_file.with_name("other"))
+
+
+def replace(lock_file: Path) -> None:
+    lock_file.unlink()
+    lock_file.touch()
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, move, replace])
+def test_who_lost_the_file_writes_nothing_more_and_says_so(tmp_path: Path, harm: Callable[[Path], object]) -> None:
+    with opened(tmp_path) as store:
+        assert store.execute([REGISTER])
+        harm(tmp_path / "LOCK")
+        trouble = store.check()
+        assert trouble is not None
+        assert str(tmp_path / "LOCK") in trouble
+        with pytest.raises(StoreBroken, match="another node may use the same data"):
+            store.execute([REGISTER])
 
 
 def test_a_holder_that_has_not_said_its_name_yet(tmp_path: Path) -> None:

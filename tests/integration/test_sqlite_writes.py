@@ -115,10 +115,13 @@ def test_where_nothing_fits_nothing_is_changed(store: SqliteStore) -> None:
     assert [type(answer) for answer in answers] == [StoreFull] * 3
     assert store.get("held") == before
     assert not any(view.paused for view in store.queues())
-    assert store.check() is None
+    assert store.check() == "no room to write: the disk is full"
+    store.execute([])
+    assert store.check() is not None
 
     limit_room(store, None)
     [answer] = store.execute([end])
+    assert store.check() is None
     assert answer == v.Answer(Code.OK, Status.COMPLETED)
     task = store.get("held")
     assert task is not None
