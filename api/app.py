@@ -102,9 +102,14 @@ class _Border:
                 HTTPStatus.MISDIRECTED_REQUEST, description="This node does not answer to that Host; see allowedHosts"
             )
 
-    def process_resource(self, req: falcon.Request, _resp: falcon.Response, _resource: object, _path: object) -> None:
+    def process_resource(
+        self, req: falcon.Request, _resp: falcon.Response, resource: SimpleNamespace, _path: dict[str, Any]
+    ) -> None:
         """Called where there is a route for the path, though perhaps not for the method."""
         req.context.caller = self._doorkeeper.let_in(req.uri_template, req.method, req.env.get("HTTP_AUTHORIZATION"))
+        if req.method not in falcon.COMBINED_METHODS:  # Falcon would call it a bad request
+            allowed = sorted(name.removeprefix("on_").upper() for name in vars(resource))
+            raise falcon.HTTPMethodNotAllowed([*allowed, "OPTIONS"])
 
     def nothing(self, req: falcon.Request, resp: falcon.Response, **_path: str) -> None:
         """What answers where there is no route."""

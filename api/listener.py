@@ -23,6 +23,7 @@ import msgspec
 from msgspec import Struct
 from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import TcpWSGIServer
 from waitress.task import ErrorTask, ThreadedTaskDispatcher
 from waitress.utilities import Error
@@ -112,10 +113,21 @@ class _ProblemTask(ErrorTask):  # type: ignore[misc]
         self.write(body)
 
 
+class _Parser(HTTPRequestParser):  # type: ignore[misc]
+    """Takes every target that is no address for a bad request; waitress lets what `urllib` says of some of them out."""
+
+    def parse_header(self, header_plus: bytes) -> None:
+        try:
+            super().parse_header(header_plus)
+        except ValueError as error:
+            raise ParsingError(f"Bad URI: {error}") from error
+
+
 class _Channel(HTTPChannel):  # type: ignore[misc]
     """A connection that knows since when it is being waited for."""
 
     error_task_class = _ProblemTask
+    parser_class = _Parser
     reading: Any = None
     since = 0
     untaken: tuple[int, int] | None = None

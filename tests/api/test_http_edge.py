@@ -47,6 +47,7 @@ def test_a_header_too_large_is_431(rest):
         b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\n",
         b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
         b"GET / HTTP/1.1\r\nHost: localhost\r\n folded: \x00\r\n\r\n",
+        b"GET http://[::1/healthz HTTP/1.1\r\nHost: localhost\r\n\r\n",
     ],
 )
 def test_what_is_no_http_is_400(rest, raw):
@@ -58,10 +59,15 @@ def test_a_request_without_host_is_misdirected_in_http_1_1_only(rest):
     assert ask(rest, b"GET /healthz HTTP/1.0\r\n\r\n").status == 200
 
 
-@pytest.mark.parametrize("method", ["BREW", "get", "CONNECT"])
-def test_a_method_that_nobody_knows_is_refused(rest, method):
+@pytest.mark.parametrize(("method", "status"), [("BREW", 405), ("get", 400), ("CONNECT", 405)])
+def test_a_method_that_nobody_knows_is_refused(rest, method, status):
     answer = ask(rest, f"{method} /api/tasks HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-    assert problem(answer)["status"] in (400, 405)
+    assert problem(answer)["status"] == status
+    assert status == 400 or answer.headers["Allow"] == "GET, HEAD, POST, OPTIONS"
+
+
+def test_a_method_that_nobody_knows_at_a_path_that_is_not_there_is_404(rest):
+    assert problem(ask(rest, b"BREW /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n"))["status"] == 404
 
 
 @pytest.mark.parametrize("target", ["http://evil.example/api/tasks", "/api/../api/tasks", "*", "/%00", "/%"])
