@@ -67,6 +67,7 @@ from taskqueue.core.ids import UuidIds
 from taskqueue.core.settings import load, render
 from taskqueue.handlers import Handler
 from taskqueue.modules import collect, import_modules
+from taskqueue.stopping import SIGNALS, StopEarly, ignore_signals, raise_on_signals
 
 log = logging.getLogger("taskqueue.node")
 
@@ -92,6 +93,7 @@ class Node:
         self._clock = clock
         self._store = store
         self._ended = threading.Event()
+        self._asked: StopAsked | None = None
         self._handlers = handlers
         ids = UuidIds(clock, os.urandom)
         me = Incarnation(ids)
@@ -268,7 +270,8 @@ class Node:
         asked = self._until(lambda: self.board.registered, within)
         while not (self._coordinator.alone or self.board.registered or asked):  # the store went away just now
             asked = self._until(lambda: self.board.registered, within)
-        if asked is not None:  # `run` is to hear of it
+        if asked is not None:  # `run` is to hear of it, before whatever came later
+            self._asked = asked
             self.supervisor.ask_stop(asked.message, failed=asked.failed, refused=asked.refused)
 
     def _declare_schedules(self) -> None:
@@ -299,12 +302,12 @@ class Node:
 
     def run(self) -> int:
         """Run until somebody asks to stop, or the node cannot go on; the exit code."""
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in SIGNALS:
             signal.signal(number, lambda n, _: self.supervisor.ask_stop(signal.Signals(n).name))
         self.start()
         if self.board.registered:
             log.info("ready on %s:%d", self.config.api_host, self.port, extra={"event": "ready", "port": self.port})
-        asked = self.supervisor.tend()
+        asked = self._asked or self.supervisor.tend()
         if asked.refused:
             log.info("not started: %s", asked.message)
         elif asked.failed:
@@ -313,6 +316,7 @@ class Node:
             log.info("stopping (%s)", asked.message, extra={"event": "stopping"})
         _end_hard_after(self.config.shutdown_grace / SECOND + HARD_END, 1)
         self.stop(now=asked.failed)
+        ignore_signals()
         log.info("stopped", extra={"event": "stopped"})
         if asked.refused:
             raise ConfigError(asked.message)
@@ -401,6 +405,7 @@ def named(config: Config) -> Config:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """`python -m actors.node`: the exit code, with which the process has to end soon after this has returned."""
+    raise_on_signals()
     try:
         loaded = load(sys.argv[1:] if argv is None else argv, os.environ, lambda path: Path(path).read_bytes())
         if loaded.print_config:
@@ -413,6 +418,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ConfigError, StoreDamaged) as error:
         print(error, file=sys.stderr)
         return 2
+    except StopEarly as asked:
+        ignore_signals()
+        log.info("stopped (%s) before it was ready", asked, extra={"event": "stopped"})
+        return 0
     except BrokenPipeError:  # of --print-config: its reader has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

@@ -11,6 +11,7 @@ from types import ModuleType
 from taskqueue.core.errors import ConfigError
 from taskqueue.core.text import one_line
 from taskqueue.handlers import Handler, TaskFunction
+from taskqueue.stopping import StopEarly
 
 _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
@@ -58,7 +59,9 @@ def _import(name: str, folder: str) -> ModuleType:
             missing = "" if error.name == name else f", for {name}"
             raise ConfigError(f"handlers: no module named {error.name}{missing} (also looked in {folder})") from None
         raise ConfigError(_blame(name, error)) from error
-    except (Exception, SystemExit) as error:  # a module may do anything while it is imported
+    except StopEarly:
+        raise
+    except BaseException as error:  # a module may do anything while it is imported
         raise ConfigError(_blame(name, error)) from error
 
 

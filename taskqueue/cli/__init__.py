@@ -22,8 +22,13 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command; returns its exit code. See docs/cli.md."""
     arguments = sys.argv[1:] if argv is None else argv
     if _COMPLETING not in os.environ and _starts_a_node(arguments):
-        from actors.node import main as node_main
+        from taskqueue.stopping import StopEarly, raise_on_signals
 
+        raise_on_signals()
+        try:
+            from actors.node import main as node_main
+        except StopEarly:
+            return 0
         return node_main(arguments[1:] if arguments[:1] == ["node"] else arguments)
     if _COMPLETING not in os.environ and arguments[:1] == ["backup"]:
         from taskqueue.cli.backup import main as backup_main

@@ -58,6 +58,22 @@ def test_ready_and_stopped(nodes: Nodes, number: signal.Signals) -> None:
     assert [record["event"] for record in assert_logs(ended.out)] == ["ready", "stopping", "stopped"]
 
 
+@pytest.mark.parametrize("command", [COMMAND, INSTALLED])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_stopped_while_a_module_of_handlers_is_imported(
+    nodes: Nodes, number: signal.Signals, command: tuple[str, ...]
+) -> None:
+    node = nodes(handlers=["lengthy"])
+    text = "import json, time\nprint('{}', flush=True)\ntry:\n    time.sleep(60)\nexcept Exception:\n    pass\n"
+    (node.home / "lengthy.py").write_text(text)
+    node.launch(command=command)
+    node.wait_line("{}", 30)
+    ended = node.end(number)
+    assert (ended.code, ended.err) == (0, "")
+    (record,) = assert_logs("\n".join(ended.out.splitlines()[1:]))
+    assert (record["event"], record["message"]) == ("stopped", f"stopped ({number.name}) before it was ready")
+
+
 def test_the_specifications_curl(nodes: Nodes) -> None:
     """A body without a handler is echoed."""
     client = nodes().start()
@@ -157,6 +173,7 @@ BAD: dict[str, tuple[Any, tuple[str, ...]]] = {
     "no such module": ({"handlers": ["no.such.module"]}, ("handlers", "no module named no, for no.such.module")),
     "module that raises": ({"handlers": ["raising"]}, ("handlers", "raising", "ZeroDivisionError")),
     "module that exits": ({"handlers": ["leaving"]}, ("handlers", "leaving", "SystemExit")),
+    "module that is interrupted": ({"handlers": ["broken_off"]}, ("broken_off.py:1", "KeyboardInterrupt")),
     "module that is no Python": ({"handlers": ["broken"]}, ("handlers", "broken.py:1",)),
     "two of one name": ({"handlers": ["twins"]}, ('"twin"', "twins.py")),
     "a handler in a process": ({"handlers": ["apart"]}, ("handlers", "isolation", "not available")),
@@ -172,6 +189,7 @@ BAD: dict[str, tuple[Any, tuple[str, ...]]] = {
 MODULES = {
     "raising": "1 / 0",
     "leaving": "raise SystemExit('bye')",
+    "broken_off": "raise KeyboardInterrupt",
     "broken": "def (:",
     "twins": "from taskqueue import task\n@task('twin')\ndef a(): ...\n@task('twin')\ndef b(): ...",
     "apart": "from taskqueue import task\n@task('x', isolation='process')\ndef a(): ...",

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from collections.abc import Iterator
 from types import ModuleType
 
 import pytest
 
 from taskqueue import cli
+from taskqueue.stopping import SIGNALS
+
+
+@pytest.fixture(autouse=True)
+def _signals() -> Iterator[None]:
+    """A node takes them over, and these tests are no process of their own."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture
