@@ -43,7 +43,8 @@ def read_object(given: object, readers: Readers, prefix: str = "$.", *, required
             break
         known = readers.get(name)
         if known is None:
-            problems.append((member(prefix, name), f"unknown field; known are {', '.join(readers)}"))
+            known_ones = f"known are {', '.join(readers)}" if readers else "there are none here"
+            problems.append((member(prefix, name), f"unknown field; {known_ones}"))
             continue
         try:
             values[known[0]] = known[1](value)

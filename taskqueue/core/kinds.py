@@ -151,7 +151,9 @@ def several(kind: Kind, allowed: str, least: int = 0) -> Kind:
     """A list, held as a tuple without repeats; as text with commas between, or JSON."""
 
     def read(value: Any) -> tuple[Any, ...]:
-        expect(isinstance(value, list) and len(value) >= least, allowed, value)
+        expect(isinstance(value, list), allowed, value)
+        if len(value) < least:
+            raise Wrong(f"expected {allowed}, got {'an empty one' if not value else f'one of {len(value)}'}")
         items = []
         for index, item in enumerate(value):
             try:

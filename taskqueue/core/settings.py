@@ -65,15 +65,13 @@ def load(argv: Sequence[str], environ: Mapping[str, str], read_file: ReadFile) -
         ConfigError: one line.
     """
     flags = vars(_parser().parse_args(list(argv)))
-    given = _from_file(flags["config"], read_file)
-    given |= _from_environment(environ)
-    given |= _from_flags(flags)
     changes = {}
-    for key, item in given.items():
-        value = _read(key, item)
-        field = OPTIONS[key].field
-        if field is not None:
-            changes[field] = value
+    for given in (_from_file(flags["config"], read_file), _from_environment(environ), _from_flags(flags)):
+        for key, item in given.items():  # also what a stronger source overrides has to be right
+            value = _read(key, item)
+            field = OPTIONS[key].field
+            if field is not None:
+                changes[field] = value
     if changes.get("cluster_enabled"):
         changes.setdefault("storage", "redis")
     if "api_tokens" in changes:

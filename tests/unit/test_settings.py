@@ -162,7 +162,7 @@ def test_print_config_gives_a_file_that_gives_the_same() -> None:
         ({"logLevel": "loud"}, 'config.json: logLevel: expected debug, info, warning or error, got "loud"'),
         ({"logLevel": "x" * 99}, f'config.json: logLevel: expected debug, info, warning or error, got "{"x" * 56}…'),
         ({"logLevel": "in\nfo"}, 'config.json: logLevel: expected debug, info, warning or error, got "in\\nfo"'),
-        ({"queues": []}, "config.json: queues: expected a list of at least one queue, got a list"),
+        ({"queues": []}, "config.json: queues: expected a list of at least one queue, got an empty one"),
         ({"queues": "x"}, 'config.json: queues: expected a list of at least one queue, got "x"'),
         ({"handlers": ["a", "b-"]}, 'config.json: handlers[1]: expected a module such as "myapp.tasks", got "b-"'),
         ({"dataDir": ""}, 'config.json: dataDir: expected a path, got ""'),
@@ -190,6 +190,13 @@ def test_print_config_gives_a_file_that_gives_the_same() -> None:
 )
 def test_what_is_wrong_in_a_file_is_said_in_one_line(file: object, message: str) -> None:
     assert refusal(file=file) == message
+
+
+def test_what_is_overridden_has_to_be_right_all_the_same() -> None:
+    wrong = "workerCount: expected an integer from 1 to 1024"
+    assert refusal("--workers", "4", file={"workerCount": "x"}).startswith(f"config.json: {wrong}")
+    said = refusal("--workers", "4", environ={"TASKQUEUE_WORKER_COUNT": "x"})
+    assert said.startswith(f"environment TASKQUEUE_WORKER_COUNT: {wrong}")
 
 
 @pytest.mark.parametrize(
