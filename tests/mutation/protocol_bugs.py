@@ -28,7 +28,7 @@ FENCED = """        if code is ev.Code.OK and isinstance(event, ev.Owned) and se
 """
 ADMIT = "        capacity = self._config.queue_size\n"
 OPERATE = "        self._write(operate.verbs, _Asked"
-RELEASE = '        "status": S.PENDING,\n        "attempt": task.attempt - 1,\n        "due_at": now,\n'
+RELEASE = '        "status": S.PENDING,\n        "attempt": task.attempt - 1,\n        "due_at": min(task.due_at, now),'
 REVISION = "        self.revision = max(self.revision + 1, now)\n"
 REAP = "    def _reap(self, owner: str, epoch: int, now: int) -> None:\n"
 

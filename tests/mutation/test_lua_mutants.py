@@ -63,8 +63,8 @@ BUGS = (
     Bug(
         "a release costs an attempt",
         HELD,
-        "changes.st, changes.att, changes.due = 'P', uncharged(t), now",
-        "changes.st, changes.due = 'P', now",
+        "changes.st, changes.att, changes.due = 'P', uncharged(t), due_by_now(t)",
+        "changes.st, changes.due = 'P', due_by_now(t)",
         f"{TABLE}::test_events_from_outside[redis-release]",
     ),
     Bug(
