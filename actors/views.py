@@ -24,7 +24,7 @@ from cluster.members import Liveness
 from storage.store import Store
 from taskqueue.core.clock import MINUTE, Clock
 from taskqueue.core.config import Config
-from taskqueue.core.errors import InvalidInput, StoreUnavailable
+from taskqueue.core.errors import InvalidInput, StoreUnavailable, UnknownCursor
 from taskqueue.core.tally import minute
 from taskqueue.core.task import WAITING, Status
 from taskqueue.core.views import (
@@ -177,7 +177,7 @@ class Views:
         """The audit log, newest first. Raises InvalidInput for a cursor that no page gave."""
         try:
             return self._store.notes(limit, cursor)
-        except ValueError:
+        except UnknownCursor:
             raise InvalidInput([("?cursor", "expected a cursor from a page's nextCursor")]) from None
 
     def metrics(self) -> bytes:

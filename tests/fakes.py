@@ -241,7 +241,7 @@ class FakeGateway:
         self._asked("notes", limit, cursor)
         try:
             return self.store.notes(limit, cursor)
-        except ValueError:
+        except UnknownCursor:
             raise InvalidInput([("?cursor", "expected the nextCursor of an earlier page")]) from None
 
     def stats(self, minutes: int) -> Stats:

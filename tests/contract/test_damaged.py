@@ -11,16 +11,13 @@ from taskqueue.core.clock import SECOND
 from taskqueue.core.events import Code
 from taskqueue.core.task import Cause, Status, TaskError
 from taskqueue.core.views import Filter
-from tests.stores import Driver, Memory, Redis, Sqlite, everything, group
+from tests.stores import BACKENDS, Driver, Redis, Sqlite, everything, group
 
 FIELDS = ("history", "tags")
 GARBAGE = (b"[x", b"\xff\xfe[")
 
 
-@pytest.fixture(autouse=True)
-def _readable(backend: Memory | Sqlite | Redis) -> None:
-    if isinstance(backend, Memory):
-        pytest.skip("it has no rows")
+pytestmark = pytest.mark.parametrize("backend", [name for name in BACKENDS if name != "memory"], indirect=True)
 
 
 def waits(deck: Driver, task_id: str) -> None:
