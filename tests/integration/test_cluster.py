@@ -60,10 +60,11 @@ def test_who_has_no_free_slot_leaves_it_to_who_has_at_once(cluster: Cluster, tmp
     waits = [client.submit("told", {"path": str(tmp_path / f"t{n}")}) for n in range(15)]
     nodes = {running_on(client, name) for name in waits}
     assert nodes == {"a", "b", "c"}, "five on each"
+    words = [tmp_path / f"t{n}" for n in range(15)]
+    until(lambda: all(path.exists() for path in words), WITHIN, "every handler has begun")
     for name in waits:
         assert client.post(f"/api/tasks/{name}/cancel").status == 200
-    for name in waits:
-        until(lambda name=name: "told" in (tmp_path / f"t{waits.index(name)}").read_text(), WITHIN, "it was told")
+    until(lambda: all("told" in path.read_text() for path in words), WITHIN, "every handler was told")
     for name in blockers:
         client.finished(name)
 
@@ -72,7 +73,7 @@ def test_who_has_no_free_slot_leaves_it_to_who_has_at_once(cluster: Cluster, tmp
 def test_a_task_is_cancelled_wherever_it_runs(cluster: Cluster, tmp_path: Path, asked: str) -> None:
     client = cluster.clients[asked]
     name = cluster.clients["a"].submit("told", {"path": str(tmp_path / "words")})
-    running_on(client, name)
+    until((tmp_path / "words").exists, WITHIN, "the handler has begun")
     assert client.post(f"/api/tasks/{name}/cancel").json["status"] == "cancelled"
     until(lambda: "told" in (tmp_path / "words").read_text(), WITHIN, "the handler was told")
     assert client.task(name)["status"] == "cancelled"
