@@ -190,6 +190,11 @@ class Pool:
             while (run := channel.take()) is not None:
                 yield run
 
+    def stalled(self, kind: str, width: int, since: int) -> bool:
+        """Are `width` runs of this kind under way since `since` or longer? Then no worker may be free for long."""
+        long = (run for run in self.running() if run.kind == kind and run.started is not None and run.started <= since)
+        return sum(1 for _ in long) >= width
+
     def pace(self, kind: str) -> float | None:
         """Recent mean run time of this kind, in microseconds; None while unknown."""
         return self._pace.get(kind)

@@ -47,6 +47,8 @@ AHEAD = 20 * MILLISECOND
 """So much work may wait in a channel beyond what runs: enough to bridge one commit."""
 
 MOST_AHEAD = 500
+STALL = 5 * AHEAD
+"""Where all workers have been in their runs for so long, what waits behind them goes back: others may have room."""
 ANSWER_WITHIN = 5 * SECOND
 SUSPECT_PATIENCE = 30 * SECOND
 """A suspect that has waited so long stops other claims until it has run."""
@@ -226,6 +228,8 @@ class SchedulerActor(NodeActor):
         """How many more of this kind can start soon."""
         pace = self._pool.pace(kind)
         ahead = min(MOST_AHEAD, int(width * AHEAD / max(pace, 1.0))) if pace is not None and kind == "thread" else 0
+        if ahead and self._stalled(kind, self._clock.monotonic()):
+            ahead = 0
         target = width + ahead
         busy = self._pool.busy(kind)
         return target - busy if busy < width or busy * 4 <= target * 3 else 0
@@ -312,11 +316,17 @@ class SchedulerActor(NodeActor):
                 self._tell_handler(run)
             elif now >= run.deadline + GRACE_AFTER_TIMEOUT:
                 self._leave_behind(run)
-        for channel in self._pool.channels.values():
-            if not channel.empty():
+        for kind, channel in self._pool.channels.items():
+            if self._stalled(kind, now):
+                while (waiting := channel.take()) is not None:
+                    self._pool.end(waiting, Unfinished())
+            elif not channel.empty():
                 channel.call(self._config.worker_count)
         if self._pool.noted:
             self._pool.call()
+
+    def _stalled(self, kind: str, now: int) -> bool:
+        return kind == "thread" and self._pool.stalled(kind, self._config.worker_count, now - STALL)
 
     def _leave_behind(self, run: Run) -> None:
         if self._pool.end(run, timed_out(run), abandon=True) and run.kind == "thread":

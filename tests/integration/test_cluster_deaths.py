@@ -164,6 +164,7 @@ def test_a_zombie_is_refused_and_goes_on_as_another_incarnation(clusters: Cluste
     told_late = [name for name in looking if running_on(client, name) == "b"]
     assert held
     assert told_late
+    until(lambda: all(looking[name].exists() for name in told_late), WITHIN, "they have begun")
     zombie.send(signal.SIGSTOP)
     cluster.sees("a", {"b": "dead"})
     for name in held:

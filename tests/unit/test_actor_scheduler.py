@@ -23,7 +23,7 @@ from actors.messages import (
     Written,
 )
 from actors.pool import Dropped, Raised, Returned, Run, Unfinished
-from actors.scheduler import ANSWER_WITHIN, SUSPECT_PATIENCE, SchedulerActor
+from actors.scheduler import ANSWER_WITHIN, STALL, SUSPECT_PATIENCE, SchedulerActor
 from storage import verbs as v
 from taskqueue import TaskContext, task
 from taskqueue.core.clock import MILLISECOND, SECOND
@@ -689,3 +689,30 @@ def test_the_end_gives_back_everything_and_tells_the_handlers() -> None:
 def test_an_unknown_message_is_a_bug(scheduler: SchedulerActor) -> None:
     with pytest.raises(TypeError, match="SchedulerActor does not know the message Work"):
         scheduler.on_receive(Work())
+
+
+# -- what waits behind long runs ---------------------------------------------------------------------------------------
+
+
+def test_what_waits_behind_workers_that_are_all_busy_for_long_goes_back(desk: Desk, scheduler: SchedulerActor) -> None:
+    """It was claimed ahead because the last runs were short; these are not, and another node may have room."""
+    desk.pool._pace["thread"] = 50.0
+    scheduler.on_receive(Registered())
+    answer(desk, scheduler, *(claimed(f"t{n}") for n in range(5)))
+    first, second = (desk.pool.channels["thread"].take() for _ in range(2))
+    assert first is not None
+    assert second is not None
+    assert desk.pool.begin(first, "worker-1", desk.clock.monotonic())
+    desk.clock.advance(MILLISECOND)
+    assert desk.pool.begin(second, "worker-2", desk.clock.monotonic())
+    desk.clock.advance(STALL - MILLISECOND)
+    scheduler.on_receive(WatchRuns())
+    assert desk.pool.endings() == [], "the second may be a short one still"
+    desk.clock.advance(MILLISECOND)
+    scheduler.on_receive(WatchRuns())
+    assert [(run.task.id, type(run.ending)) for run in desk.pool.endings()] == [
+        (f"t{n}", Unfinished) for n in (2, 3, 4)
+    ]
+    desk.queue.mail.clear()
+    scheduler.on_receive(Wake())
+    assert SYNC.handlers not in {group.handlers for group in asks(desk).groups}, "nothing more is claimed ahead"
