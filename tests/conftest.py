@@ -1,11 +1,18 @@
-"""For every test: its report can always be sent to the process that collects it."""
+"""For every test: its report can always be sent to the process that collects it, and Ctrl-C reaches what it starts."""
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Generator
 from typing import Any
 
 import pytest
+
+
+def pytest_configure() -> None:
+    """A shell that starts us in the background has SIGINT ignored, and so would every process that a test starts."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -251,13 +251,6 @@ def test_a_port_in_use(nodes: Nodes) -> None:
     assert node.end().code == 0
 
 
-@pytest.mark.parametrize("word", ["submit", "dead", "doctor"])
-def test_commands_to_come(nodes: Nodes, word: str) -> None:
-    node = nodes()
-    node.launch(word, command=INSTALLED, file=False)
-    assert_refused(node.ended(), word, "not available")
-
-
 # -- a project's own folders -------------------------------------------------------------------------------------------
 
 OWN = "raise RuntimeError('imported the project\\'s own folder')"
