@@ -58,10 +58,9 @@ def test_who_has_no_free_slot_leaves_it_to_who_has_at_once(cluster: Cluster, tmp
     client = cluster.clients["a"]
     blockers = [client.submit("line", {"path": str(tmp_path / "said"), "word": "x"}) for _ in range(3)]
     waits = [client.submit("told", {"path": str(tmp_path / f"t{n}")}) for n in range(15)]
-    nodes = {running_on(client, name) for name in waits}
-    assert nodes == {"a", "b", "c"}, "five on each"
     words = [tmp_path / f"t{n}" for n in range(15)]
     until(lambda: all(path.exists() for path in words), WITHIN, "every handler has begun")
+    assert {running_on(client, name) for name in waits} == {"a", "b", "c"}, "five on each"
     for name in waits:
         assert client.post(f"/api/tasks/{name}/cancel").status == 200
     until(lambda: all("told" in path.read_text() for path in words), WITHIN, "every handler was told")
