@@ -195,6 +195,11 @@ class Pool:
         long = (run for run in self.running() if run.kind == kind and run.started is not None and run.started <= since)
         return sum(1 for _ in long) >= width
 
+    def slowed(self, kind: str, span: int) -> None:
+        """Runs of this kind have turned out to take so long (microseconds), though they have not ended yet."""
+        with self._lock:
+            self._pace[kind] = max(self._pace.get(kind, 0.0), float(span))
+
     def pace(self, kind: str) -> float | None:
         """Recent mean run time of this kind, in microseconds; None while unknown."""
         return self._pace.get(kind)

@@ -228,8 +228,6 @@ class SchedulerActor(NodeActor):
         """How many more of this kind can start soon."""
         pace = self._pool.pace(kind)
         ahead = min(MOST_AHEAD, int(width * AHEAD / max(pace, 1.0))) if pace is not None and kind == "thread" else 0
-        if ahead and self._stalled(kind, self._clock.monotonic()):
-            ahead = 0
         target = width + ahead
         busy = self._pool.busy(kind)
         return target - busy if busy < width or busy * 4 <= target * 3 else 0
@@ -317,16 +315,16 @@ class SchedulerActor(NodeActor):
             elif now >= run.deadline + GRACE_AFTER_TIMEOUT:
                 self._leave_behind(run)
         for kind, channel in self._pool.channels.items():
-            if self._stalled(kind, now):
+            if channel.empty():
+                continue
+            if kind == "thread" and self._pool.stalled(kind, self._config.worker_count, now - STALL):
+                self._pool.slowed(kind, STALL)  # so that no more is claimed ahead at once
                 while (waiting := channel.take()) is not None:
                     self._pool.end(waiting, Unfinished())
-            elif not channel.empty():
+            else:
                 channel.call(self._config.worker_count)
         if self._pool.noted:
             self._pool.call()
-
-    def _stalled(self, kind: str, now: int) -> bool:
-        return kind == "thread" and self._pool.stalled(kind, self._config.worker_count, now - STALL)
 
     def _leave_behind(self, run: Run) -> None:
         if self._pool.end(run, timed_out(run), abandon=True) and run.kind == "thread":

@@ -716,3 +716,7 @@ def test_what_waits_behind_workers_that_are_all_busy_for_long_goes_back(desk: De
     desk.queue.mail.clear()
     scheduler.on_receive(Wake())
     assert SYNC.handlers not in {group.handlers for group in asks(desk).groups}, "nothing more is claimed ahead"
+    end(desk, scheduler, first)
+    desk.pool.asking = False
+    scheduler.on_receive(Wake())
+    assert {group.handlers: group.n for group in asks(desk).groups}[SYNC.handlers] <= 1, "nor when one has ended"
