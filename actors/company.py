@@ -72,11 +72,11 @@ class Company:
             self._subscription.close()
             self._subscription = None
 
-    def stop(self) -> None:
-        """Beat no more; a beat that is under way is given a second."""
+    def stop(self, seconds: float) -> None:
+        """Beat no more; a beat that is under way is given so long."""
         self.deafen()
         if self._beats is not None:
-            self._beats.stop(1.0)
+            self._beats.stop(seconds)
 
     def redis(self) -> RedisView | None:
         """What is known of the Redis behind it; None where there is none."""

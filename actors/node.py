@@ -74,8 +74,14 @@ log = logging.getLogger("taskqueue.node")
 HARD_END = 10.0
 """Seconds after the grace in which the node has to be down; then the process ends as it is."""
 
-RELEASE_WITHIN = 2 * SECOND
+RELEASE_WITHIN = 3 * SECOND // 2
 """How long the node waits at its end until the store has taken back what it was given back."""
+
+PATIENCE = 2.0
+"""Seconds that the node's end waits for one of its parts."""
+
+GIVEN_UP = 0.1
+"""The same for the store, once it has not answered."""
 
 THREADS_END = 0.5
 """Seconds that the interpreter waits, once the node is down, for threads that handlers have started."""
@@ -333,24 +339,28 @@ class Node:
         self._until(lambda: self.pool.idle() and not self.pool.asking, grace)
         handle("scheduler").tell(GiveBack(running=True))
         self._until(lambda: not (self.pool.keys() or self.pool.asking), RELEASE_WITHIN)
+        # A store that has said nothing so far is not waited for again at each step: others will take back what is left.
+        patience = GIVEN_UP if self.pool.keys() or self.pool.asking else PATIENCE
         handle("queue").tell(SendTally())
         for message, name in ((StepDown, "leader"), (Leave, "health")):
             waiter = Waiter()
-            if handle(name).tell(message(reply_to=waiter)):
-                waiter.wait(2.0)
+            if handle(name).tell(message(reply_to=waiter)) and waiter.wait(patience) is None:
+                patience = GIVEN_UP
         self._watchers.close()
         self._server.stop()
         self.ticker.stop()
         handlers_end = 0.5  # they had the grace; who is still in one will not come back soon
         for names, seconds in (
-            (("scheduler", "leader", "health"), 2.0),
+            (("scheduler", "leader", "health"), PATIENCE),
             (self._workers(), handlers_end),
-            (("queue",), 2.0),
-            (("storage",), 2.0),
+            (("queue",), PATIENCE),
+            (("storage",), patience),
         ):
             for name in self.supervisor.stop(names, seconds):
                 log.warning("%s did not stop in time and is left behind", name)
-        self._company.stop()
+        if patience == GIVEN_UP:
+            self._store.close()  # cuts short whoever still waits for it
+        self._company.stop(patience)
         self._loop.close()
         self._store.close()
 

@@ -294,3 +294,18 @@ def test_a_redis_that_promises_too_little_is_refused_where_more_is_required(clus
     assert ended.code == 2
     [line] = ended.err.splitlines()
     assert line.startswith("requireDurability: fsync is wanted, but it keeps no log of its writes")
+
+
+def test_a_stop_while_redis_is_away_takes_no_longer_than_another(clusters: Clusters) -> None:
+    """Two seconds beyond the grace are promised; three more are for a busy machine."""
+    cluster = clusters(shutdownGrace="1s")
+    cluster.start("a")
+    client = cluster.clients["a"]
+    client.reaches(client.submit("sleep", {"seconds": 60}), "processing", WITHIN)
+    cluster.server.kill()
+    until(lambda: client.get("/readyz").status == 503, WITHIN, "it knows that Redis is away")
+    began = time.monotonic()
+    assert cluster.nodes["a"].end(signal.SIGTERM, 30).code == 0
+    took = time.monotonic() - began
+    print(f"ended {took:.2f} s after the signal")
+    assert took < 1 + 2 + 3
