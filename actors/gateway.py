@@ -15,11 +15,11 @@ from msgspec.structs import replace
 
 from actors.handle import Handle
 from actors.messages import Admit, Message, Operate, Replied
-from actors.receipts import receipt
 from actors.schedules import Schedules
 from actors.views import Views
 from actors.watchers import Watchers
 from storage import verbs as v
+from storage.receipts import receipt
 from storage.store import Result, Store, Verb
 from taskqueue.core import errors
 from taskqueue.core import events as ev

@@ -9,11 +9,11 @@ from api.audit import EntryList
 from api.auth import WhoAmI
 from api.bodies import BATCH, BULK, CHANGED, SCHEDULE, SUBMIT, UPDATE
 from api.calls import Route, Text
-from api.cluster import Draining, NodeList
+from api.cluster import DeploymentShape, Draining, NodeList
 from api.ops import PROMETHEUS, HealthShape
 from api.queues import HandlerList, Paused, QueueList
 from api.schedules import Preview, ScheduleList, ScheduleShape
-from api.schemas import Count, Created, DeadList, DeploymentShape, TaskList, TaskShape
+from api.schemas import Count, Created, DeadList, TaskList, TaskShape
 from api.stats import StatsShape
 from api.submits import Items
 from taskqueue.core.access import Role

@@ -1,4 +1,4 @@
-"""How things look outside: the shapes of answers, and what each is made of.
+"""How tasks look outside, and what several resources share; the shape of anything else stands beside its endpoints.
 
 Times are RFC 3339; a task's timeout is a duration string; ages and uptimes are seconds.
 """
@@ -9,11 +9,11 @@ from collections.abc import Iterable
 
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from api.words import Durability, Life, Mode, Name, Priority, Shown, TaskId, Time
+from api.words import Name, Priority, Shown, TaskId, Time
 from taskqueue.core.clock import SECOND
 from taskqueue.core.task import Attempt, Cause, Outcome, Status, Task, TaskError
 from taskqueue.core.times import format_span, format_time
-from taskqueue.core.views import ClusterStatus, DeadCount, HandlerView, NodeView, QueueStats, RedisView
+from taskqueue.core.views import DeadCount
 
 
 class Shape(Struct, rename="camel"):
@@ -88,76 +88,6 @@ class TaskShape(Shape):
     tags: tuple[str, ...]
     expires_at: Time | None
     schedule: str | None
-
-
-class QueueShape(Shape):
-    """A queue. `oldestAge`: seconds that its oldest claimable task has waited; `unserved`: handlers with tasks here
-    that no live node serves.
-    """
-
-    name: str
-    paused: bool
-    pending: int
-    failed: int
-    processing: int
-    oldest_age: float | None
-    submitted_per_second: float
-    finished_per_second: float
-    unserved: tuple[str, ...]
-
-
-class HandlerShape(Shape):
-    """A handler that live nodes declare. `schema` is the JSON Schema of its payload."""
-
-    name: str
-    queues: tuple[str, ...]
-    nodes: tuple[str, ...]
-    schema: Raw
-    isolation: str
-
-
-class NodeShape(Shape):
-    """A node, alive or remembered. Each start of it is a new `incarnation`."""
-
-    id: str
-    incarnation: str
-    status: Life
-    leader: bool
-    host: str
-    pid: int
-    started_at: Time
-    last_heartbeat: Time
-    workers: int
-    running: int
-    queues: tuple[str, ...]
-    handlers: tuple[str, ...]
-
-
-class RedisShape(Shape):
-    """The Redis of a cluster, as this node last found it. `dataset` names what is stored there, `datasetsLost` counts
-    how often another one was found than before, `weakness` says why `durability` is `weak`.
-    """
-
-    address: str
-    version: str
-    replicas: int
-    dataset: str
-    datasets_lost: int
-    weakness: str | None
-
-
-class DeploymentShape(Shape):
-    """The deployment. `uptime` in seconds; `redis` is null where there is none."""
-
-    mode: Mode
-    leader: str | None
-    term: int
-    durability: Durability
-    nodes: dict[str, int]
-    tasks: dict[str, int]
-    uptime: float
-    version: str
-    redis: RedisShape | None = None
 
 
 class TaskList(Shape):
@@ -250,78 +180,11 @@ def _time(moment: int | None) -> str | None:
     return None if moment is None else format_time(moment)
 
 
-def _seconds(span: int) -> float:
-    return round(span / SECOND, 3)
-
-
 def task_list(tasks: Iterable[Task], cursor: str | None) -> TaskList:
     """A page of tasks."""
     return TaskList(tasks=tuple(map(task_shape, tasks)), next_cursor=cursor)
 
 
-def queue_shape(stats: QueueStats, now: int) -> QueueShape:
-    """A queue as it is at `now`."""
-    view = stats.view
-    return QueueShape(
-        name=view.name,
-        paused=view.paused,
-        pending=view.counts.get(Status.PENDING, 0),
-        failed=view.counts.get(Status.FAILED, 0),
-        processing=view.counts.get(Status.PROCESSING, 0),
-        oldest_age=None if view.oldest is None else _seconds(max(0, now - view.oldest)),
-        submitted_per_second=round(stats.submitted_per_second, 3),
-        finished_per_second=round(stats.finished_per_second, 3),
-        unserved=stats.unserved,
-    )
-
-
-def handler_shape(view: HandlerView) -> HandlerShape:
-    """A handler that somebody serves."""
-    return HandlerShape(
-        name=view.name, queues=view.queues, nodes=view.nodes, schema=Raw(view.schema), isolation=view.isolation
-    )
-
-
-def node_shape(view: NodeView) -> NodeShape:
-    """A node, alive or remembered."""
-    member = view.member
-    return NodeShape(
-        id=member.node,
-        incarnation=member.owner,
-        status=view.status,
-        leader=view.leader,
-        host=member.host,
-        pid=member.pid,
-        started_at=format_time(member.started_at),
-        last_heartbeat=format_time(member.beat_at),
-        workers=member.workers,
-        running=member.running,
-        queues=member.queues,
-        handlers=tuple(declared.name for declared in member.handlers),
-    )
-
-
-def status_shape(status: ClusterStatus) -> DeploymentShape:
-    """The deployment in one look; every state of a task and of a node is there, also with none in it."""
-    return DeploymentShape(
-        mode=status.mode,
-        leader=status.leader,
-        term=status.term,
-        durability=status.durability,
-        nodes={name: status.nodes.get(name, 0) for name in ("alive", "late", "dead", "draining")},
-        tasks={state.value: status.tasks.get(state, 0) for state in Status},
-        uptime=_seconds(status.uptime),
-        version=status.version,
-        redis=None if status.redis is None else _redis(status.redis),
-    )
-
-
-def _redis(view: RedisView) -> RedisShape:
-    return RedisShape(
-        address=view.address,
-        version=view.version,
-        replicas=view.replicas,
-        dataset=view.dataset,
-        datasets_lost=view.datasets_lost,
-        weakness=view.weakness or None,
-    )
+def seconds(span: int) -> float:
+    """A span as an age or an uptime."""
+    return round(span / SECOND, 3)

@@ -10,11 +10,12 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from storage import verbs as v
+from storage.receipts import receipt
 from storage.store import Result, Store, Verb, open_store
 from taskqueue.core import errors
 from taskqueue.core.clock import Clock
 from taskqueue.core.config import Config
-from taskqueue.core.events import Code, Event
+from taskqueue.core.events import Event
 from taskqueue.core.task import Draft, Task
 from taskqueue.core.views import Declaration, Receipt
 
@@ -98,22 +99,3 @@ class Direct:
     def _execute(self, verbs: Sequence[Verb]) -> list[Result | errors.StoreError]:
         with self._lock:
             return self._store.execute(verbs)
-
-
-def receipt(draft: Draft, result: object) -> Receipt:
-    """What a store's answer to a submit means to the client. What is no answer leaves the outcome unknown."""
-    if not isinstance(result, v.Submitted):
-        return Receipt(id=draft.id, error=errors.Unavailable(str(result), task_id=draft.id))
-    error: errors.TaskqueueError | None = None
-    if result.code is Code.CONFLICT:
-        error = errors.Conflict(f"a task with the id {draft.id} exists already, with another body")
-    elif result.code is Code.MISMATCH:
-        error = errors.InvalidInput(
-            [("$.parameters.idempotencyKey", "this key was used before, with another body, less than a day ago")]
-        )
-    elif result.code is Code.FULL:
-        error = errors.QueueFull("queueSize tasks are waiting already; try again later")
-    elif result.code is Code.WAITS:
-        error = errors.Bystander("not stored, because another task of this batch was refused")
-    repeat = result.code is Code.DUP
-    return Receipt(id=result.id, status=result.status, created_at=result.created_at, repeat=repeat, error=error)

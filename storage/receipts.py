@@ -10,7 +10,7 @@ from taskqueue.core.views import Receipt
 
 
 def receipt(draft: Draft, result: object) -> Receipt:
-    """The receipt of one draft."""
+    """The receipt of one draft. A result that is no answer leaves the outcome unknown."""
     if not isinstance(result, v.Submitted):
         return Receipt(id=draft.id, error=errors.Unavailable(str(result), task_id=draft.id))
     error: errors.TaskqueueError | None = None
