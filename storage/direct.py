@@ -23,8 +23,21 @@ Pour = Callable[[Iterable[v.Submit]], list[Result | errors.StoreError]]
 
 
 def open_direct(config: Config, clock: Clock) -> Direct:
-    """The store that `config.storage` names, for direct use. Raises ConfigError."""
-    return Direct(open_store(config, clock))
+    """The store that `config.storage` names, for direct use. Unlike a node, it does not wait for a Redis that is away:
+    its users have times of their own, and try again.
+
+    Raises:
+        ConfigError: it cannot be opened.
+        StoreUnavailable: nobody answers.
+    """
+    if config.storage != "redis":
+        return Direct(open_store(config, clock))
+    from storage.redis import RedisStore, Unreached
+
+    try:
+        return Direct(RedisStore(config, clock, patience=0.0))
+    except Unreached as error:
+        raise errors.StoreUnavailable(str(error)) from None
 
 
 class Direct:

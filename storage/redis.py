@@ -42,6 +42,10 @@ LOOK_AGAIN = 60.0
 """Seconds after which a server that works is looked at once more."""
 
 
+class Unreached(ConfigError):
+    """Nobody answered while a start waited. It may help to try again."""
+
+
 def open_redis(config: Config, clock: Clock) -> RedisStore:
     """The store behind `config.redis_address` (the entry point `redis`); its namespace is empty where it is new.
 
@@ -83,7 +87,7 @@ class RedisStore(Reads):
         self._first(patience)
 
     def _first(self, patience: float) -> None:
-        """The first connection. Raises ConfigError with one line."""
+        """The first connection. Raises ConfigError with one line; Unreached, where waiting longer might have helped."""
         deadline = time.monotonic() + patience
         wait, told = waits(), False
         where = self._dialer.address
@@ -94,9 +98,12 @@ class RedisStore(Reads):
             except (*TROUBLE, ConfigError) as error:
                 delay = wait()
                 hopeless = _hopeless(error)
-                if hopeless is not None or time.monotonic() + delay > deadline:
+                if hopeless is not None:
                     self.close()
-                    raise ConfigError(hopeless or f"redisAddress {where}: cannot be reached: {error}") from None
+                    raise ConfigError(hopeless) from None
+                if time.monotonic() + delay > deadline:
+                    self.close()
+                    raise Unreached(f"redisAddress {where}: cannot be reached: {error}") from None
                 if not told:
                     log.warning("Redis at %s cannot be reached yet: %s", where, error)
                     told = True

@@ -180,7 +180,9 @@ class DirectDoor:
 
     @property
     def store(self) -> Store:
-        """The store, opened if need be. Raises ConfigError where nobody answers, or who answers must not be used."""
+        """The store, opened if need be. Raises StoreError where nobody answers, ConfigError where who answers must not
+        be used.
+        """
         with self._lock:
             if self._store is None or self._pid != os.getpid():
                 self._pid = os.getpid()
@@ -192,7 +194,7 @@ class DirectDoor:
     def _send(self, items: Sequence[Item]) -> list[Outcome]:
         outcomes: list[Outcome | None] = []
         try:
-            declared = self._declarations()
+            store, declared = self.store, self._declarations()
         except StoreError as error:
             return [Later(_unavailable(error, item.id)) for item in items]
 
@@ -206,7 +208,7 @@ class DirectDoor:
                     outcomes.append(None)
                     yield draft
 
-        answers = map(_outcome, self.store.submit(drafts(), self._config.queue_size))
+        answers = map(_outcome, store.submit(drafts(), self._config.queue_size))
         return [next(answers) if outcome is None else outcome for outcome in outcomes]
 
     def _draft(self, item: Item, declared: Mapping[str, Declaration]) -> Draft:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -31,6 +32,7 @@ from taskqueue.errors import (
     TaskFailed,
     TaskqueueError,
     TooLarge,
+    Unavailable,
 )
 from tests.clients import Client as Http
 from tests.factories import draft
@@ -253,3 +255,43 @@ def test_redis_that_must_not_be_used_is_told_in_one_line(server: RedisServer) ->
             queue.submit("echo", 1)
         assert isinstance(caught.value, TaskqueueError)
         assert "\n" not in str(caught.value)
+
+
+def test_a_redis_that_is_away_from_the_start_is_away_and_no_mistake(tmp_path: Path) -> None:
+    """No longer than the client's own time; and it is found once it is there."""
+    server = RedisServer(tmp_path / "redis")
+    with taskqueue.connect(server.url, timeout=0.5, default=False) as queue:
+        with pytest.raises(Unavailable, match="cannot be reached") as caught:
+            queue.submit("echo", 1, id="mine")
+        assert caught.value.task_id == "mine"
+        with pytest.raises(PartlyRefused) as partly:
+            queue.submit_many([{"payload": 2}], patience=0.2)
+        assert [type(error) for _, error in partly.value.failures] == [Unavailable]
+        with pytest.raises(Unavailable):
+            queue.ref("mine").status()
+        try:
+            server.start()
+            assert queue.submit("echo", 1, id="mine").status() == "pending"
+            queue.close()
+            server.stop()
+            with pytest.raises(Unavailable):  # what nodes declare is known yet, and the store has to be opened anew
+                queue.submit("echo", 2)
+        finally:
+            server.stop()
+
+
+def test_a_redis_that_does_not_let_in_is_told_at_once(tmp_path: Path) -> None:
+    server = RedisServer(tmp_path / "redis", "--requirepass", "sesame")
+    server.client.connection_pool.connection_kwargs["password"] = "sesame"
+    try:
+        server.start()
+        for given in ("wrong", None):
+            settings = {"redisPassword": given} if given else {}
+            with taskqueue.connect(server.url, settings=settings, default=False) as queue:
+                with pytest.raises(ConfigError, match="refuses user and password") as caught:
+                    queue.submit("echo", 1)
+                assert "wrong" not in str(caught.value).replace("wrong username", "")
+        with taskqueue.connect(server.url, settings={"redisPassword": "sesame"}, default=False) as queue:
+            assert queue.submit("echo", 1).status() == "pending"
+    finally:
+        server.stop()
