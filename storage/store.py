@@ -44,8 +44,9 @@ Result = v.Answer | v.Submitted | tuple[v.Submitted, ...] | v.Claimed | v.Beaten
 class Store(Protocol):
     """A place for tasks."""
 
-    durability: str
-    """`full`, `fsync`, `replicated` or `weak`: which promise an acknowledgement carries."""
+    @property
+    def durability(self) -> str:
+        """`full`, `fsync`, `replicated` or `weak`: which promise an acknowledgement carries."""
 
     def execute(self, verbs: Sequence[Verb]) -> list[Result | StoreError]:
         """Do the verbs in order and return when all of them are durable; one result each.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator, Sequence
 from math import ceil
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
 import click
@@ -79,9 +79,7 @@ def bench(session: Session, *, tasks: int, batch: int, singles: int, queue: str,
     _print(session, measured)
     if len(seen) != tasks or len(done) != tasks:
         found = f"{len(seen):,} of {tasks:,} tasks were found, {len(done):,} completed"
-        raise Told(
-            found, "were some deleted or cancelled meanwhile? `taskqueue list --status dead-lettered` shows failures"
-        )
+        raise Told(found, "were some deleted or cancelled meanwhile, or given up? `taskqueue top` counts what fails")
     return failures.DONE
 
 
@@ -182,7 +180,7 @@ class _Run:
                 done = now
             else:
                 self._check_patience(since, f"{done:,} of {count:,} tasks have ended")
-                _pause(LOOK_EVERY)
+                sleep(LOOK_EVERY)
 
     def tasks(self, tag: str) -> Iterator[dict[str, Any]]:
         """All of them, as they are now."""
@@ -212,9 +210,3 @@ class _Run:
         if monotonic() - since > self._patience:
             hint = f"does a node serve {self._queue}? `taskqueue queue` shows it"
             raise Told(f"no progress for {self._patience:g} s: {how}", hint)
-
-
-def _pause(seconds: float) -> None:
-    from time import sleep
-
-    sleep(seconds)

@@ -13,37 +13,42 @@ import msgspec
 from taskqueue.cli.api import Api
 from taskqueue.cli.findings import Finding, bad, ok, warn
 from taskqueue.client.answers import Reply
-from taskqueue.core.errors import TaskqueueError
+from taskqueue.core.errors import TaskqueueError, Unavailable
 from taskqueue.errors import AccessDenied
 
 OFFSET = 2.0
 """Seconds between two clocks that are worth a word; the answer's own time is whole seconds."""
 
 WEAK = "check its Redis: `taskqueue doctor --redis ADDRESS`"
+STORE = "its store is away; for a cluster's: `taskqueue doctor --redis ADDRESS`"
 ACCESS = "give a token that may read: --token or TASKQUEUE_TOKEN"
+STRANGER = "does --url lead to a node?"
 MISSING = "`taskqueue nodes` names them; a dead one is listed for an hour"
 
 LONG_WAIT = 300.0
 """Seconds after which a task that could run has waited long."""
 
+_ADVICE = {AccessDenied: ACCESS, Unavailable: STORE}
+
 
 def checks(api: Api) -> Iterator[Finding]:
     """From whether it is there to what waits in it."""
     try:
-        reply = api.ask("GET", "/healthz")
+        reply, ready = api.ask("GET", "/healthz"), api.ask("GET", "/readyz")
     except TaskqueueError as error:
         advice = "start a node (`taskqueue node`), or name another with --url"
         yield bad("node", str(error), advice)
         return
     yield _healthy("node", reply, f"{api.url} answers", "its log says more; an actor is restarted at once")
-    yield _healthy("ready", api.ask("GET", "/readyz"), "it takes tasks", "see docs/operations.md, Health")
+    yield _healthy("ready", ready, "it takes tasks", "see docs/operations.md, Health")
     if (clock := _clock(reply)) is not None:
         yield clock
     try:
         yield from _status(api.get("/api/cluster/status").json)
         yield from _queues(api.get("/api/queues").json["queues"])
     except TaskqueueError as error:
-        yield bad("deployment", str(error), ACCESS if isinstance(error, AccessDenied) else "does --url lead to a node?")
+        advice = next((advice for kind, advice in _ADVICE.items() if isinstance(error, kind)), STRANGER)
+        yield bad("deployment", str(error), advice)
 
 
 def _healthy(check: str, reply: Reply, good: str, advice: str) -> Finding:
@@ -53,7 +58,7 @@ def _healthy(check: str, reply: Reply, good: str, advice: str) -> Finding:
         if reply.status == 200 and said["ok"]:
             return ok(check, good)
     except (msgspec.MsgspecError, UnicodeDecodeError, KeyError, TypeError):
-        return bad(check, f"HTTP {reply.status}, and it is no answer of a node", "does --url lead to a node?")
+        return bad(check, f"HTTP {reply.status}, and it is no answer of a node", STRANGER)
     return bad(check, problems or f"HTTP {reply.status}", advice)
 
 

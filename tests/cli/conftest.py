@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -40,6 +41,8 @@ def called(*args: str, url: str | None = None, input: str | bytes | None = None,
     clean = {"TASKQUEUE_URL": url, "TASKQUEUE_TOKEN": None, "_TASKQUEUE_COMPLETE": None, **env}
     with CliRunner().isolation(input=input, env=clean) as (out, err, _):
         code = main([*args])
+        sys.stdout.flush()
+        sys.stderr.flush()
     return Said(code, out.getvalue().decode(), err.getvalue().decode())
 
 
