@@ -48,6 +48,7 @@ from actors.runners import Desk, Runner, ThreadRunner
 from actors.scheduler import SchedulerActor
 from actors.storage import StorageActor
 from actors.supervisor import Factory, StopAsked, Supervisor
+from actors.switching import switch_often
 from actors.ticker import ThreadTicker
 from actors.views import Views
 from actors.watchers import Rates, Watchers
@@ -161,6 +162,7 @@ class Node:
                 pool=self.pool,
                 ticker=self.ticker,
                 on_stuck=self.supervisor.stuck,
+                on_watch=switch_often,
                 may_claim=lambda: self.board.may_claim(clock.monotonic()),
             ),
             "leader": lambda died: LeaderActor(
@@ -423,7 +425,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 0
         config = named(loaded.config)
         logs.setup(config.log_level, config.log_format, config.node_id)
-        sys.setswitchinterval(0.001)  # with a handler that computes, messages still pass within milliseconds
         code = build(config).run()
     except (ConfigError, StoreDamaged) as error:
         print(error, file=sys.stderr)

@@ -33,6 +33,7 @@ from actors.messages import (
 )
 from actors.pool import Dropped, Key, Pool, Run, Unfinished
 from actors.runners import timed_out
+from actors.switching import LONG
 from actors.ticker import Ticker
 from cluster.incarnation import Incarnation
 from storage.verbs import Claimed, Group
@@ -96,6 +97,7 @@ class SchedulerActor(NodeActor):
         ticker: Ticker,
         on_stuck: Callable[[str], None],
         may_claim: Callable[[], bool],
+        on_watch: Callable[[bool], None] = lambda _: None,
     ) -> None:
         super().__init__(on_death)
         self._me = incarnation
@@ -108,6 +110,7 @@ class SchedulerActor(NodeActor):
         self._pool = pool
         self._ticker = ticker
         self._on_stuck = on_stuck
+        self._on_watch = on_watch
         self._may_claim = may_claim
         self._claiming = True
         self._lines = _lines(handlers.values())
@@ -306,6 +309,7 @@ class SchedulerActor(NodeActor):
     def _watch_runs(self, _: WatchRuns) -> None:
         self._disown()
         now = self._clock.monotonic()
+        self._on_watch(self._pool.stalled("thread", 1, now - LONG))
         for run in self._pool.running():
             if now < run.deadline:
                 continue

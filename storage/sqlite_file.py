@@ -38,7 +38,7 @@ WRITER_PRAGMAS: tuple[tuple[str, str, str | int], ...] = (
     *PRAGMAS,
     ("journal_mode", "WAL", "wal"),
     ("synchronous", "FULL", 2),
-    ("wal_autocheckpoint", "1000", 1000),
+    ("wal_autocheckpoint", "4000", 4000),  # pages, 16 MiB: a page that changes often is copied back seldom
     ("journal_size_limit", str(64 << 20), 64 << 20),
     ("cache_size", "-16384", -16384),  # KiB: a large batch must not spill into the log before its commit
 )

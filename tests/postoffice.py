@@ -136,6 +136,7 @@ class Desk:
         self.doors = True
         self.may_claim = True
         self.stuck: list[str] = []
+        self.long: list[bool] = []
         self.refused: list[str] = []
         self.finished: list[str] = []
         self.begun_anew: list[str] = []
@@ -167,6 +168,7 @@ class Desk:
             handlers=self.handlers,
             pool=self.pool,
             on_stuck=self.stuck.append,
+            on_watch=self.long.append,
             may_claim=lambda: self.may_claim,
             **{**boxes, **addresses},
         )

@@ -97,7 +97,6 @@ def test_a_handler_that_computes_for_ever_ends_at_its_time_out(tmp_path: Path) -
         await asyncio.Event().wait()
 
     interval = sys.getswitchinterval()
-    sys.setswitchinterval(0.001)  # as a node of its own does
     try:
         with Running(tmp_path, spins, waits, storage="memory") as node:
             both = [node.client.submit(name, {}, timeout="50ms") for name in ("spins", "waits")]

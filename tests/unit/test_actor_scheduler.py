@@ -24,6 +24,7 @@ from actors.messages import (
 )
 from actors.pool import Dropped, Raised, Returned, Run, Unfinished
 from actors.scheduler import ANSWER_WITHIN, STALL, SUSPECT_PATIENCE, SchedulerActor
+from actors.switching import LONG
 from storage import verbs as v
 from taskqueue import TaskContext, task
 from taskqueue.core.clock import MILLISECOND, SECOND
@@ -455,6 +456,18 @@ def test_a_handler_over_its_time_is_told_then_left_behind_and_its_worker_replace
     assert run.ending.cause is Cause.TIMEOUT
     assert desk.stuck == ["worker-1"]
     assert not desk.pool.end(run, Returned(b"late"))
+
+
+def test_it_says_whether_a_handler_in_a_thread_runs_for_long(desk: Desk, scheduler: SchedulerActor) -> None:
+    desk.begun(handler="sleep", worker="worker-async")
+    desk.clock.advance(LONG)
+    run = desk.begun("t2")
+    scheduler.on_receive(WatchRuns())
+    desk.clock.advance(LONG)
+    scheduler.on_receive(WatchRuns())
+    desk.pool.end(run, Returned(None))
+    scheduler.on_receive(WatchRuns())
+    assert desk.long == [False, True, False]
 
 
 def test_a_coroutine_over_its_time_is_left_behind_without_a_worker(desk: Desk, scheduler: SchedulerActor) -> None:
