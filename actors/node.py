@@ -162,7 +162,7 @@ class Node:
                 pool=self.pool,
                 ticker=self.ticker,
                 on_stuck=self.supervisor.stuck,
-                on_watch=switch_often,
+                on_look=switch_often,
                 may_claim=lambda: self.board.may_claim(clock.monotonic()),
             ),
             "leader": lambda died: LeaderActor(

@@ -31,14 +31,13 @@ from actors.messages import (
     Write,
     Written,
 )
+from actors.overseer import Overseer
 from actors.pool import Dropped, Key, Pool, Run, Unfinished
-from actors.runners import timed_out
-from actors.switching import LONG
 from actors.ticker import Ticker
 from cluster.incarnation import Incarnation
 from storage.verbs import Claimed, Group
 from taskqueue.core.clock import MILLISECOND, SECOND, Clock
-from taskqueue.core.config import GRACE_AFTER_TIMEOUT, Config
+from taskqueue.core.config import Config
 from taskqueue.core.events import Code, Release
 from taskqueue.handlers import Handler
 
@@ -48,12 +47,9 @@ AHEAD = 20 * MILLISECOND
 """So much work may wait in a channel beyond what runs: enough to bridge one commit."""
 
 MOST_AHEAD = 500
-STALL = 5 * AHEAD
-"""Where all workers have been in their runs for so long, what waits behind them goes back: others may have room."""
 ANSWER_WITHIN = 5 * SECOND
 SUSPECT_PATIENCE = 30 * SECOND
 """A suspect that has waited so long stops other claims until it has run."""
-
 
 SOON = 10 * MILLISECOND
 """Where this node's clock is ahead of the store's: how long to wait at first for what should be due, once it was
@@ -97,7 +93,7 @@ class SchedulerActor(NodeActor):
         ticker: Ticker,
         on_stuck: Callable[[str], None],
         may_claim: Callable[[], bool],
-        on_watch: Callable[[bool], None] = lambda _: None,
+        on_look: Callable[[bool], None] = lambda _: None,
     ) -> None:
         super().__init__(on_death)
         self._me = incarnation
@@ -109,8 +105,9 @@ class SchedulerActor(NodeActor):
         self._storage = storage
         self._pool = pool
         self._ticker = ticker
-        self._on_stuck = on_stuck
-        self._on_watch = on_watch
+        self._overseer = Overseer(
+            clock=clock, pool=pool, worker_count=config.worker_count, on_stuck=on_stuck, on_look=on_look
+        )
         self._may_claim = may_claim
         self._claiming = True
         self._lines = _lines(handlers.values())
@@ -139,7 +136,7 @@ class SchedulerActor(NodeActor):
             HeldSeen: self._held_seen,
             Revoke: self._revoke,
             SetClaiming: self._set_claiming,
-            GiveBack: self._give_back,
+            GiveBack: lambda give: self._overseer.give_back(running=give.running),
             Written: lambda _: None,
         }
 
@@ -206,7 +203,7 @@ class SchedulerActor(NodeActor):
         if foreign:
             log.warning("%d tasks that this node held as another incarnation are given up", len(foreign))
         for run in foreign:
-            self._revoke(Revoke(task=run.key[0], fence=run.key[1]))
+            self._overseer.revoke(run)
 
     def _groups(self) -> dict[str, Group]:
         """What there is room for now and may wait, by line; nothing where it is too little to ask for."""
@@ -308,49 +305,14 @@ class SchedulerActor(NodeActor):
 
     def _watch_runs(self, _: WatchRuns) -> None:
         self._disown()
-        now = self._clock.monotonic()
-        self._on_watch(self._pool.stalled("thread", 1, now - LONG))
-        for run in self._pool.running():
-            if now < run.deadline:
-                continue
-            if not run.timed_out:
-                run.timed_out = True
-                self._tell_handler(run)
-            elif now >= run.deadline + GRACE_AFTER_TIMEOUT:
-                self._leave_behind(run)
-        for kind, channel in self._pool.channels.items():
-            if channel.empty():
-                continue
-            if kind == "thread" and self._pool.stalled(kind, self._config.worker_count, now - STALL):
-                self._pool.slowed(kind, STALL)  # so that no more is claimed ahead at once
-                while (waiting := channel.take()) is not None:
-                    self._pool.end(waiting, Unfinished())
-            else:
-                channel.call(self._config.worker_count)
-        if self._pool.noted:
-            self._pool.call()
-
-    def _leave_behind(self, run: Run) -> None:
-        if self._pool.end(run, timed_out(run), abandon=True) and run.kind == "thread":
-            self._on_stuck(run.worker)
+        self._overseer.look()
 
     def _revoke(self, revoke: Revoke) -> None:
         run = self._pool.run((revoke.task, revoke.fence))
-        if run is None and self._pool.asking:
+        if run is not None:
+            self._overseer.revoke(run)
+        elif self._pool.asking:
             self._revoked.add((revoke.task, revoke.fence))
-        if run is None or run.ended:
-            return
-        run.revoked = True
-        if run.started is None:
-            self._pool.end(run, Dropped())
-        self._tell_handler(run, throw=run.kind == "async")
-
-    def _tell_handler(self, run: Run, *, throw: bool = True) -> None:
-        if run.cancelled is not None:
-            run.cancelled.set()
-        interrupt = run.interrupt
-        if throw and interrupt is not None:
-            interrupt()
 
     def _reconcile(self, _: Reconcile) -> None:
         self._storage.tell(LookAtHeld(owner=self._me.owner, reply_to=self._address))
@@ -379,14 +341,6 @@ class SchedulerActor(NodeActor):
         if setting.on:
             self._wake(Wake())
         else:
-            self._give_back(GiveBack(running=False))
+            self._overseer.give_back(running=False)
             self._asked_at = None
             self._claim()  # what a claim under way has taken is known the sooner, and goes back
-
-    def _give_back(self, give: GiveBack) -> None:
-        for run in self._pool.unstarted():
-            self._pool.end(run, Unfinished())
-        if give.running:
-            for run in self._pool.unended():
-                if self._pool.end(run, Unfinished()):
-                    self._tell_handler(run, throw=run.kind == "async")

@@ -168,7 +168,7 @@ class Desk:
             handlers=self.handlers,
             pool=self.pool,
             on_stuck=self.stuck.append,
-            on_watch=self.long.append,
+            on_look=self.long.append,
             may_claim=lambda: self.may_claim,
             **{**boxes, **addresses},
         )

@@ -22,8 +22,9 @@ from actors.messages import (
     Write,
     Written,
 )
+from actors.overseer import STALL
 from actors.pool import Dropped, Raised, Returned, Run, Unfinished
-from actors.scheduler import ANSWER_WITHIN, STALL, SUSPECT_PATIENCE, SchedulerActor
+from actors.scheduler import ANSWER_WITHIN, SUSPECT_PATIENCE, SchedulerActor
 from actors.switching import LONG
 from storage import verbs as v
 from taskqueue import TaskContext, task
