@@ -1,5 +1,6 @@
 """LeaderActor: campaigns, and while it leads keeps the house: what is due is promoted, what is over expires, what is
-old is pruned, who has not beaten for a lease is declared dead, what a dead node held is taken back, and limbo is swept.
+old is pruned, who has not beaten for a lease is declared dead, what a dead node held is taken back, what a live one
+holds for too long is ended, and limbo is swept.
 
 State: which duties are due when, and which dead incarnations have been emptied. If it dies, nothing of it is lost:
 its successor campaigns with the same owner and so goes on with the same term. Every duty carries the epoch; the store
@@ -20,6 +21,7 @@ from actors.messages import (
     Address,
     CountsSeen,
     FireDue,
+    HeldSeen,
     KeepHouse,
     LookAtCounts,
     LookAtMembers,
@@ -40,6 +42,7 @@ from actors.messages import (
     Written,
 )
 from actors.meter import Meter
+from actors.overdue import EVERY, Ends, Learns, Overdue
 from actors.reaping import FENCE, REAP, Reaping
 from actors.ticker import Ticker
 from cluster.coordinator import Coordinator
@@ -63,6 +66,7 @@ PERIODS = {
     "prune": 10 * SECOND,
     "count": 10 * SECOND,
     "sweep": MINUTE,
+    "overdue": EVERY,
 }
 """How often each duty is done while there is little to do; where more waits, it goes on at once."""
 
@@ -92,6 +96,7 @@ class LeaderActor(NodeActor):
         scheduler: Address,
         ticker: Ticker,
         meter: Meter,
+        random: Callable[[], float],
         on_finished: Callable[[tuple[str, ...]], None],
         may_lead: Callable[[], bool],
     ) -> None:
@@ -117,6 +122,9 @@ class LeaderActor(NodeActor):
             scheduler=scheduler,
             ask=lambda duty, verb, now: self._ask(duty, (verb,), now) if self._free(duty, now) else None,
         )
+        self._overdue = Overdue(
+            config=config, coordinator=coordinator, address=address, storage=storage, random=random
+        )
         self._firing = Firing(
             incarnation=incarnation,
             config=config,
@@ -139,7 +147,8 @@ class LeaderActor(NodeActor):
             SchedulesSeen: self._schedules_seen,
             SchedulesChanged: lambda _: self._firing.look(),
             FireDue: lambda _: self._fire(),
-            TasksSeen: lambda seen: self._meter.dead(seen.tasks),
+            HeldSeen: lambda seen: self._overdue.held(seen, self._clock.monotonic()),
+            TasksSeen: self._tasks_seen,
             CountsSeen: self._counts_seen,
             StepDown: self._step_down,
         }
@@ -153,10 +162,12 @@ class LeaderActor(NodeActor):
         self._campaign(now)
         epoch = self._coordinator.epoch(now)
         if epoch is None:
+            self._overdue.forget()
             return
         if (self._me.owner, epoch) != self._led:
             self._led = (self._me.owner, epoch)
             self._firing.forget()  # another may have gone on with the schedules in between
+            self._overdue.forget()
         self._reaping.fence(epoch, now)
         for duty, due in self._due.items():
             if due > now or not self._free(duty, now):
@@ -166,6 +177,8 @@ class LeaderActor(NodeActor):
                 self._storage.tell(LookAtMembers(reply_to=self._address))
             elif duty == "schedules":
                 self._firing.look()
+            elif duty == "overdue":
+                self._overdue.look(now)
             elif duty == "count":
                 self._storage.tell(LookAtCounts(reply_to=self._address))
             else:
@@ -203,6 +216,7 @@ class LeaderActor(NodeActor):
         if epoch is None:
             return
         self._firing.declare(seen.members)
+        self._overdue.seen(seen.members)
         self._reaping.seen(seen.members, epoch, now)
 
     def _fire(self) -> None:
@@ -213,6 +227,12 @@ class LeaderActor(NodeActor):
     def _schedules_seen(self, seen: SchedulesSeen) -> None:
         self._firing.seen(seen)
         self._fire()
+
+    def _tasks_seen(self, seen: TasksSeen) -> None:
+        if isinstance(seen.ticket, Learns):
+            self._overdue.learn(seen.tasks)
+        else:
+            self._meter.dead(seen.tasks)
 
     def _counts_seen(self, seen: CountsSeen) -> None:
         waiting = sum(seen.counts.get(status, 0) for status in WAITING)
@@ -226,6 +246,9 @@ class LeaderActor(NodeActor):
                 self._deposed()
             elif code is Code.OK:
                 self._fire()
+            return
+        if isinstance(written.ticket, Ends):
+            self._finished(self._overdue.ended(written.ticket, written.results))
             return
         duty = str(written.ticket)
         self._asked.pop(duty, None)
@@ -258,9 +281,8 @@ class LeaderActor(NodeActor):
         if moved.code is Code.DEPOSED:
             self._deposed()
             return
-        if moved.ids and duty != "prune":
-            self._on_finished(moved.ids)
-            self._storage.tell(LookAtTasks(ids=moved.ids, reply_to=self._address))
+        if duty != "prune":
+            self._finished(moved.ids)
         if duty == "promote" and moved.count:
             self._scheduler.tell(Wake())
         if duty == "sweep" and moved.count:
@@ -271,6 +293,12 @@ class LeaderActor(NodeActor):
         elif moved.more:
             self._due[duty] = 0
             self._keep_house(KeepHouse())
+
+    def _finished(self, ids: tuple[str, ...]) -> None:
+        """These tasks are over, by what the leader did."""
+        if ids:
+            self._on_finished(ids)
+            self._storage.tell(LookAtTasks(ids=ids, reply_to=self._address))
 
     def _deposed(self) -> None:
         self._coordinator.resigned()

@@ -119,10 +119,11 @@ class LookAtSchedules(Message, frozen=True, kw_only=True):
 
 
 class LookAtTasks(Message, frozen=True, kw_only=True):
-    """What became of these tasks? Answered with `TasksSeen`."""
+    """What became of these tasks? Answered with `TasksSeen`, which brings the `ticket` back."""
 
     ids: tuple[str, ...]
     reply_to: Address
+    ticket: object = None
 
 
 class LookAtCounts(Message, frozen=True, kw_only=True):
@@ -168,6 +169,7 @@ class TasksSeen(Message, frozen=True, kw_only=True):
     """Those of the tasks that are there."""
 
     tasks: tuple[Task, ...]
+    ticket: object = None
 
 
 class CountsSeen(Message, frozen=True, kw_only=True):

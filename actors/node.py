@@ -176,6 +176,7 @@ class Node:
                 scheduler=handle("scheduler"),
                 ticker=self.ticker,
                 meter=meter,
+                random=random.random,
                 on_finished=watchers.finished,
                 may_lead=lambda: self.board.trusted(clock.monotonic()),
             ),

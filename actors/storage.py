@@ -121,7 +121,7 @@ class StorageActor(NodeActor):
 
     def _look_at_tasks(self, look: LookAtTasks) -> None:
         tasks = (self._store.get(task_id) for task_id in look.ids)
-        self._look(look.reply_to, lambda: TasksSeen(tasks=tuple(task for task in tasks if task is not None)))
+        self._look(look.reply_to, lambda: TasksSeen(tasks=tuple(filter(None, tasks)), ticket=look.ticket))
 
     def _look_at_counts(self, look: LookAtCounts) -> None:
         self._look(look.reply_to, lambda: CountsSeen(counts=self._store.counts()))

@@ -113,6 +113,7 @@ class Crew:
                 coordinator=coordinator,
                 address=desk("leader"),
                 ticker=ticker,
+                random=random,
                 on_finished=watchers.finished,
                 meter=meter,
                 may_lead=lambda: board.trusted(clock.monotonic()),

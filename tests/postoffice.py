@@ -185,6 +185,7 @@ class Desk:
             coordinator=self.coordinator,
             ticker=self.ticker,
             meter=self.meter,
+            random=lambda: self.chance,
             on_finished=self.finished.extend,
             may_lead=lambda: self.board.trusted(self.clock.monotonic()),
             **{**boxes, **addresses},

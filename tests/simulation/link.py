@@ -54,7 +54,7 @@ def _schedules(store: Store, look: LookAtSchedules) -> Message:
 
 
 def _tasks(store: Store, look: LookAtTasks) -> Message:
-    return TasksSeen(tasks=tuple(task for task in map(store.get, look.ids) if task is not None))
+    return TasksSeen(tasks=tuple(filter(None, map(store.get, look.ids))), ticket=look.ticket)
 
 
 LOOKS: dict[type[Any], Callable[[Store, Any], Message]] = {
