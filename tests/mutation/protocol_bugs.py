@@ -305,4 +305,31 @@ BUDGETS = (
     ),
 )
 
-CASES = OWNERSHIP + PROMISES + LEADING + TIME + BUDGETS
+OVERDUE = (
+    Case(
+        Bug("nobody looks for what hangs on a live node", "actors/leader.py", "self._overdue.look(now)", "pass", "L1"),
+        "hung",
+    ),
+    Case(
+        Bug(
+            "what hangs is ended after the margin alone",
+            "actors/overdue.py",
+            "one.timeout is not None and now - one.since >= one.timeout + MARGIN",
+            "one.timeout is not None and now - one.since >= MARGIN",
+            "L2",
+        ),
+        "hung",
+    ),
+    Case(
+        Bug(
+            "what a leader ended is called what its owner's own end is called",
+            "actors/overdue.py",
+            'op=f"overdue-{fence}",',
+            "op=str(fence),",
+            "D2",
+        ),
+        "hung",
+    ),
+)
+
+CASES = OVERDUE + OWNERSHIP + PROMISES + LEADING + TIME + BUDGETS

@@ -92,11 +92,13 @@ class Law:
             raise Broken("S1", f"{type(event).__name__} of {event.id} was accepted and did nothing", event.id)
         if known and code is not Code.DUP:
             raise Broken("D2", f"{event} was done, and its repeat was answered {code}", event.id)
+        if known and life is not None and isinstance(event, ev.Complete) and life.by is not ev.Complete:
+            raise Broken("D2", f"{event.id} was ended otherwise, and its owner was told that it completed", event.id)
         if code is Code.OK:
             if not isinstance(event, ev.Owned):
                 self.state.done.add(event.op)
             if life is not None and event.op:
-                life.op = event.op
+                life.op, life.by = event.op, type(event)
 
     def _born(self, verb: Any, task: Task) -> None:
         state, now = self.state, self._world.server.clock.now()

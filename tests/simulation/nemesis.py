@@ -27,6 +27,7 @@ class Nemesis:
             "pause": self._pause,
             "cut": self._cut,
             "actor": self._actor,
+            "blind": self._blind,
             "down": self._down,
             "outage": self._outage,
             "jump": self._jump,
@@ -111,6 +112,12 @@ class Nemesis:
             name = self._world.random.choice(("queue", "scheduler", "leader", "health"))
             self._note("%s of %s dies", name, node.name)
             node.happen(node.life, node.remake, name)
+
+    def _blind(self) -> None:
+        """It looks no more at what it runs, and that hangs: for as long as it lives, nothing there times out."""
+        node = self._node()
+        self._note("%s is blind", node.name)
+        node.blind = True
 
     # -- the store -----------------------------------------------------------------------------------------------------
 

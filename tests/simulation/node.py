@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from actors.base import NodeActor
-from actors.messages import Address, Message
+from actors.messages import Address, Message, WatchRuns
 from cluster.incarnation import Incarnation
 from cluster.shared import ClusterCoordinator
 from taskqueue.core.clock import MILLISECOND, SECOND
@@ -59,6 +59,8 @@ class SimNode:
         self.up = False
         self.cut = False
         self.paused = False
+        self.blind = False
+        """Its watch over what it runs does nothing."""
         self.doomed: int | None = None
         """So many messages more, and it dies."""
         self.halting = 0
@@ -85,7 +87,7 @@ class SimNode:
             return
         world = self.world
         self.life += 1
-        self.up, self.paused, self.doomed, self.halting = True, False, None, 0
+        self.up, self.paused, self.blind, self.doomed, self.halting = True, False, False, None, 0
         self.mail, self.backlog = [], []
         self.booted = self.hurt = self.since = world.time
         self.me = Incarnation(CountingIds(f"{self.name}-{self.life}-"))
@@ -233,4 +235,5 @@ class SimNode:
     def _ring(self, interval: int, address: Address, message: Message) -> None:
         if interval:
             self.every(interval, address, message)
-        address.tell(message)
+        if not (self.blind and isinstance(message, WatchRuns)):
+            address.tell(message)

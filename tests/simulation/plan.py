@@ -30,6 +30,11 @@ class Plan(NamedTuple):
     faults: dict[str, float]
     poison: int
 
+    @property
+    def patient(self) -> bool:
+        """Does what was promised take longer here: nodes die of poison still, or a task is timed by others?"""
+        return self.poison > 0 or self.kind == "hung"
+
 
 LINK = {
     "lost": 0.01,  # the request never arrives
@@ -57,6 +62,7 @@ KINDS: tuple[tuple[str, float], ...] = (
     ("death", 0.05),
     ("outage", 0.05),
     ("storm", 0.08),
+    ("hung", 0.04),
 )
 
 
@@ -111,6 +117,8 @@ def _faults(kind: str) -> tuple[dict[str, float], dict[str, float]]:
             return {}, {"die": 1.0}
         case "outage":
             return {}, {"outage": 1.0}
+        case "hung":
+            return {"slow": 0.02}, {"blind": 1.5}
         case "storm":
             return LINK, {**NODES, **CUTS, **STORE}
         case _:

@@ -40,7 +40,8 @@ EDGES: dict[type[Any], set[tuple[Status | None, Status | None]]] = {
 @dataclass(slots=True)
 class Life:
     """What is known of one task; `due`: no claim before it, by the store's time; 0 once it has come, or was let pass.
-    `born`: true time.
+    `born`, `taken`: true time, when it was stored and when it was last claimed. `op` names what happened last, `by` is
+    what that was.
     """
 
     draft: Draft
@@ -56,7 +57,9 @@ class Life:
     crashes: int = 0
     deaths: int = 0
     solo: bool = False
+    taken: int = 0
     op: str = ""
+    by: type[Any] | None = None
 
 
 @dataclass

@@ -51,6 +51,7 @@ class Seen:
             "outcomes repeated": sum(answers[name, Code.DUP] for name in outcomes),
             "submits repeated": answers["Submit", Code.DUP],
             "operators' repeats": sum(answers[name, Code.DUP] for name in ("Cancel", "Retry", "Replay")),
+            "ended for their owner": answers["ended for its owner", None],
             "ticks": answers["Tick", Code.OK],
             "stale ticks": answers["Tick", Code.STALE],
         }

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tests.simulation.node import SimNode
 
 HANG = 6 * SECOND
+STUCK = (45 * SECOND, 100 * SECOND)
 PATIENT = 10 * SECOND
 """What has a longer time-out than this, and keeps no thread, may take so long."""
 SNOOZES = 3
@@ -85,6 +86,8 @@ class Scripts:
         took = 50 * MILLISECOND if chance < 0.6 else 1 * SECOND if chance < 0.95 or world.healed else HANG
         if run.task.timeout > PATIENT and run.kind == "async":
             took = PATIENT
+        if node.blind and not world.healed and world.chance() < 0.5:
+            took = world.random.choice(STUCK)  # and nobody there sees it: others end it, and its result comes too late
         world.at(world.within(took), node.happen, node.life, self._ends, run, worker)
         if world.chance() < 0.1:
             node.crew.pool.report(run, world.chance(), "so far")

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from actors.overdue import MARGIN
 from storage import verbs as v
 from taskqueue.core import events as ev
-from taskqueue.core.task import Status, Task
+from taskqueue.core.task import Cause, Status, Task
 from tests.simulation.broken import Broken
 from tests.simulation.record import ENDED, Life
 
@@ -92,6 +93,7 @@ class Steps:
         self._granted.add((line, name, after.fence))
         life.owner, life.fence, life.request = verb.owner, after.fence, verb.request
         life.attempt += 1
+        life.taken = self._world.time
 
     # -- how a run ends ------------------------------------------------------------------------------------------------
 
@@ -113,7 +115,7 @@ class Steps:
         name = verb.id
         said = self._world.clients.ledger.get((name, verb.fence))
         if said is None or said[0] != "failed":
-            raise Broken("L2", f"{name} failed with fence {verb.fence}, and its handler {said}", name)
+            self._ended_for_its_owner(verb, life, said)
         life.owner = None
         life.failures += 1
         left = life.draft.retries + 1 - life.failures
@@ -124,6 +126,14 @@ class Steps:
         if after.status is Status.DEAD_LETTERED and left and not verb.final:
             raise Broken("L2", f"{name} was given up with retries left", name)
         life.due = self._now + verb.delay
+
+    def _ended_for_its_owner(self, verb: ev.Fail, life: Life, said: object) -> None:
+        """Its handler has not failed: that may be said of it only by others, and long after its time-out."""
+        ran = self._world.time - life.taken
+        if verb.cause is not Cause.TIMEOUT or ran < life.draft.timeout + MARGIN:
+            why = f"{ran} us after the claim, and its handler {said}"
+            raise Broken("L2", f"{verb.id} failed with fence {verb.fence}, {why}", verb.id)
+        self._world.seen["ended for its owner", None] += 1
 
     def _release(self, verb: ev.Release, life: Life, _: Task) -> None:
         life.owner, life.due = None, 0

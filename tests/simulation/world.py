@@ -29,7 +29,7 @@ from tests.simulation.whole import sound
 SPAN = 30 * SECOND
 """A run takes at least so long."""
 PATIENCE = 60 * SECOND
-"""After all is mended, everything has to be over within so long; in twice the time, where nodes still die of poison."""
+"""After all is mended, everything has to be over within so long; in twice the time, where that takes longer."""
 
 
 class World:
@@ -79,7 +79,7 @@ class World:
         self.clients.begin()
         self.nemesis.begin()
         self.at(self.plan.healed, self._heal)
-        latest = self.plan.healed + PATIENCE * (2 if self.plan.poison else 1)
+        latest = self.plan.healed + PATIENCE * (2 if self.plan.patient else 1)
         events, pop = self._events, heapq.heappop
         done = False
         while not done:

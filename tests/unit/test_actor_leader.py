@@ -12,6 +12,7 @@ from actors.messages import (
     CountsSeen,
     KeepHouse,
     LookAtCounts,
+    LookAtHeld,
     LookAtMembers,
     LookAtSchedules,
     LookAtTasks,
@@ -165,6 +166,7 @@ def test_each_duty_has_its_period(desk: Desk, leader: LeaderActor) -> None:
         counts["members"] += len(desk.storage.all(LookAtMembers))
         counts["schedules"] += len(desk.storage.all(LookAtSchedules))
         counts["count"] += len(desk.storage.all(LookAtCounts))
+        counts["overdue"] += len(desk.storage.all(LookAtHeld))
     assert counts == {duty: MINUTE // period for duty, period in PERIODS.items()}
 
 
