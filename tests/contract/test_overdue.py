@@ -39,23 +39,28 @@ OTHER = "other-1"
 
 
 class Town:
-    """A leader at its desk over a real store, and another node, `OTHER`, that beats and holds what it holds."""
+    """A leader at its desk over a real store, and another node, `OTHER`, that beats and holds what it holds; or one
+    that is alone with its store.
+    """
 
-    def __init__(self, store: Store, clock: ManualClock) -> None:
+    def __init__(self, store: Store, clock: ManualClock, *, alone: bool = False) -> None:
         self.deck = Driver(store, clock)
         self.desk = Desk()
         self.desk.clock = clock
-        self.desk.coordinator = ClusterCoordinator(
-            self.desk.me, lease_ttl=15 * SECOND, leader_ttl=5 * SECOND, random=lambda: 0.0
-        )
+        self.alive = {OWNER}
+        if not alone:
+            self.desk.coordinator = ClusterCoordinator(
+                self.desk.me, lease_ttl=15 * SECOND, leader_ttl=5 * SECOND, random=lambda: 0.0
+            )
+            self.alive.add(OTHER)
         self.store = store
-        self.alive = {OWNER, OTHER}
         self.away = False
         self.looks: list[str] = []
         self.reads: list[tuple[str, ...]] = []
         self.refusals: list[Code] = []
-        self.deck.do(registration(alone=False))
-        self.deck.do(registration(owner=OTHER, node="other", alone=False))
+        self.deck.do(registration(alone=alone))
+        if not alone:
+            self.deck.do(registration(owner=OTHER, node="other", alone=False))
         self.leader: LeaderActor = self.desk.leader_actor(registered=True)
         self.until(lambda: store.term().owner == OWNER, 20 * SECOND)
 
@@ -63,9 +68,9 @@ class Town:
     def clock(self) -> ManualClock:
         return self.desk.clock
 
-    def step(self) -> None:
+    def step(self, span: int = EVERY) -> None:
         """A second passes: who lives beats, the leader keeps its house, the store answers unless it is away."""
-        self.clock.advance(EVERY)
+        self.clock.advance(span)
         if not self.away:
             for owner in sorted(self.alive):
                 beaten = self.deck.do(v.Beat(owner))
@@ -144,10 +149,22 @@ def test_with_no_retry_left_it_is_a_dead_letter_and_counted(town: Town) -> None:
     assert town.desk.meter.take()["dead"] == 1
 
 
-def test_its_own_node_is_looked_after_too(town: Town) -> None:
-    """As on a node that is alone: the leader of one."""
+@pytest.mark.parametrize("alone", [False, True])
+def test_its_own_node_is_looked_after_too(store: Store, clock: ManualClock, alone: bool) -> None:
+    town = Town(store, clock, alone=alone)
     town.deck.run(OWNER, retries=1, timeout=TIMEOUT)
     town.until(lambda: town.status() is Status.FAILED, DUE + ROUND)
+
+
+def test_a_node_that_stood_still_alone_has_time_to_tell(store: Store, clock: ManualClock) -> None:
+    """It was stopped for longer than all of it, and so was whoever ran the task."""
+    town = Town(store, clock, alone=True)
+    town.deck.run(OWNER, retries=1, timeout=TIMEOUT)
+    town.passes(LONG + 5 * SECOND)
+    town.step(DUE)
+    town.passes(DUE - 5 * SECOND)
+    assert town.status() is Status.PROCESSING
+    town.until(lambda: town.status() is Status.FAILED, 10 * SECOND)
 
 
 def test_what_is_claimed_anew_is_timed_anew(town: Town) -> None:
@@ -257,8 +274,8 @@ def test_who_does_not_lead_ends_nothing(town: Town) -> None:
     assert elected.code is Code.OK
     renew = town.step
 
-    def step() -> None:
-        renew()
+    def step(span: int = EVERY) -> None:
+        renew(span)
         term = town.store.term()
         town.deck.do(v.Campaign(OTHER, term.epoch, term.beat))
 

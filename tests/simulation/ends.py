@@ -129,6 +129,7 @@ class Ends:
             young = ticks and (life.born > world.time - LATE_TICK or due > now - LATE_TICK)
             if life.status not in TERMINAL and not young:
                 left.append(f"{name} is {life.status}")
+        left += [f"{name} runs on {node.name}" for node in world.nodes for name, _ in sorted(node.scripts.late)]
         left += [f"{node.name} is out" for node in world.nodes if not (node.up and node.crew.board.registered)]
         leading = world.law.state.leading
         for node in world.nodes:

@@ -114,8 +114,12 @@ class Nemesis:
             node.happen(node.life, node.remake, name)
 
     def _blind(self) -> None:
-        """It looks no more at what it runs, and that hangs: for as long as it lives, nothing there times out."""
+        """It looks no more at what it runs, and that hangs: for as long as it lives, nothing there times out. One of
+        them at a time, since it loses its workers for good, and somebody has to be left.
+        """
         node = self._node()
+        if any(one.blind for one in self._world.nodes):
+            return
         self._note("%s is blind", node.name)
         node.blind = True
 
