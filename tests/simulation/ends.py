@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from actors.overdue import MARGIN
 from taskqueue.core.clock import SECOND
 from taskqueue.core.task import TERMINAL, Cause, Status
 from tests.simulation.broken import Broken
@@ -27,6 +28,8 @@ MOST_CLAIMS = 120
 """A node that finds nothing asks for work so often in a second at most."""
 UNDECIDED = 8 * SECOND
 """A cursor is not further behind its leader's clock, where nothing is broken (schedules are due every 3 s at least)."""
+SEEN = 15 * SECOND
+"""Within so long beyond time-out and margin a leader ends what hangs with a living node."""
 LATE_TICK = 15 * SECOND
 """What a schedule has made is over so long after its due time, where nothing is broken."""
 
@@ -99,6 +102,7 @@ class Ends:
         self._claims.clear()
         if not self._world.healed:
             return
+        self._overdue()
         now, mended = self._world.time, self._world.plan.healed
         for node in self._world.nodes:
             if not node.up or not node.crew.board.registered:
@@ -112,6 +116,14 @@ class Ends:
             since = max(node.since, mended, self.claimed.get(node.owner, 0))
             if now - since > RESUMED:
                 raise Broken("L4", f"{node.owner} is idle and has not claimed for {now - since} us")
+
+    def _overdue(self) -> None:
+        """L1: what hangs is ended by its node, and where that does not, by the leader."""
+        world = self._world
+        for name, life in world.law.state.lives.items():
+            ran = world.time - max(life.taken, world.plan.healed)
+            if life.status is Status.PROCESSING and ran > life.draft.timeout + MARGIN + SEEN:
+                raise Broken("L1", f"{name} has hung for {ran} us with {life.owner}", name)
 
     # -- at the end ----------------------------------------------------------------------------------------------------
 

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 
+NOTICED = 80 * SECOND
+"""So long after all else is mended, a node that does not see what hangs is started anew."""
+
+
 class Nemesis:
     """State: none; each fault mends itself, and `heal` mends what is left."""
 
@@ -122,6 +126,13 @@ class Nemesis:
             return
         self._note("%s is blind", node.name)
         node.blind = True
+        self._world.at(self._world.plan.healed + NOTICED, self._restart_blind)
+
+    def _restart_blind(self) -> None:
+        """Somebody has read in the log what is ended for it."""
+        for node in self._world.nodes:
+            if node.blind:
+                node.kill()
 
     # -- the store -----------------------------------------------------------------------------------------------------
 
