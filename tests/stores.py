@@ -9,8 +9,9 @@ from collections import Counter, defaultdict
 from contextlib import closing
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import pytest
 from msgspec.structs import replace
 
 from storage import verbs as v
@@ -26,7 +27,7 @@ from taskqueue.core.events import Code
 from taskqueue.core.task import Place, Status, Task, place
 from taskqueue.core.views import DeadCount, Declaration, Filter, Held
 from tests.factories import draft
-from tests.redis_server import RedisServer
+from tests.redis_server import OTHER, RedisServer, binary, needs_other
 
 
 class Memory:
@@ -81,7 +82,8 @@ class Sqlite:
 class Redis:
     """The backend in a namespace of its own on a server that all tests of a process share."""
 
-    _server: RedisServer | None = None
+    program: str | None = None
+    _servers: ClassVar[dict[str, RedisServer]] = {}
     _numbers = count()
 
     def __init__(self, folder: Path, clock: ManualClock) -> None:
@@ -93,14 +95,14 @@ class Redis:
 
     @classmethod
     def server(cls) -> RedisServer:
-        """The server, started at its first use and ended with the process."""
-        if cls._server is None:
+        """The server, started at its first use and ended with the process; one of each binary."""
+        program = binary(cls.program)
+        if program not in cls._servers:
             folder = tempfile.TemporaryDirectory(prefix="taskqueue-redis-")
-            server = RedisServer(Path(folder.name)).start()
+            cls._servers[program] = RedisServer(Path(folder.name), program=program).start()
             atexit.register(folder.cleanup)
-            atexit.register(server.stop)
-            cls._server = server
-        return cls._server
+            atexit.register(cls._servers[program].stop)
+        return cls._servers[program]
 
     def corrupt(self, task_id: str) -> None:
         """Change a stored payload behind the store's back."""
@@ -121,7 +123,20 @@ class Redis:
         self._client.hincrby(self._prefix + "totals", "P", 5)
 
 
-BACKENDS = {"memory": Memory, "sqlite": Sqlite, "redis": Redis}
+class OtherRedis(Redis):
+    """The same on the second binary."""
+
+    program = OTHER
+
+
+BACKENDS = {"memory": Memory, "sqlite": Sqlite, "redis": Redis, OTHER: OtherRedis}
+
+
+def backends(*without: str) -> list[Any]:
+    """Every backend but these, as parameters of a test."""
+    return [
+        pytest.param(name, marks=needs_other() if name == OTHER else ()) for name in BACKENDS if name not in without
+    ]
 
 
 def group(*handlers: str, n: int = 100, queues: tuple[str, ...] = ("*",), solo: bool = False) -> v.Group:

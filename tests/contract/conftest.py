@@ -9,7 +9,7 @@ import pytest
 
 from storage.store import Store
 from taskqueue.core.clock import ManualClock
-from tests.stores import BACKENDS, Driver, Memory, Sqlite, assert_sound
+from tests.stores import BACKENDS, Driver, Memory, Sqlite, assert_sound, backends
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
-@pytest.fixture(params=list(BACKENDS))
+@pytest.fixture(params=backends())
 def backend(request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock) -> Iterator[Memory | Sqlite]:
     """A backend, opened empty; whatever a test does to it, it has to be sound at the end."""
     backend = BACKENDS[request.param](tmp_path, clock)

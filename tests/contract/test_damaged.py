@@ -11,13 +11,13 @@ from taskqueue.core.clock import SECOND
 from taskqueue.core.events import Code
 from taskqueue.core.task import Cause, Status, TaskError
 from taskqueue.core.views import Filter
-from tests.stores import BACKENDS, Driver, Redis, Sqlite, everything, group
+from tests.stores import Driver, Redis, Sqlite, backends, everything, group
 
 FIELDS = ("history", "tags")
 GARBAGE = (b"[x", b"\xff\xfe[")
 
 
-pytestmark = pytest.mark.parametrize("backend", [name for name in BACKENDS if name != "memory"], indirect=True)
+pytestmark = pytest.mark.parametrize("backend", backends("memory"), indirect=True)
 
 
 def waits(deck: Driver, task_id: str) -> None:

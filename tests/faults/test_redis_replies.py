@@ -121,7 +121,7 @@ def test_no_verb_is_forgotten() -> None:
 
 
 @pytest.fixture
-def proxy(tmp_path: Path) -> Iterator[Proxy]:
+def proxy(each_server: None, tmp_path: Path) -> Iterator[Proxy]:
     with Proxy(tmp_path / "proxy.sock", Redis.server().socket) as proxy:
         yield proxy
 

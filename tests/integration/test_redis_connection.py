@@ -36,7 +36,7 @@ Servers = Callable[..., RedisServer]
 
 
 @pytest.fixture
-def servers(tmp_path: Path) -> Iterator[Servers]:
+def servers(each_server: None, tmp_path: Path) -> Iterator[Servers]:
     """Starts servers that end with the test."""
     started: list[RedisServer] = []
 

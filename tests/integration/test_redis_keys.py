@@ -37,12 +37,12 @@ def namespace() -> str:
 
 
 @pytest.fixture
-def client() -> redis.Redis:
+def client(each_server: None) -> redis.Redis:
     return Redis.server().client
 
 
 @pytest.fixture
-def deck(namespace: str) -> Iterator[Driver]:
+def deck(each_server: None, namespace: str) -> Iterator[Driver]:
     clock = ManualClock()
     store = RedisStore(Config(redis_address=Redis.server().url, namespace=namespace), clock)
     deck = Driver(store, clock)

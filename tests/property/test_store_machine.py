@@ -22,7 +22,7 @@ from taskqueue.core.events import Code
 from taskqueue.core.task import TERMINAL, Cause, Draft, Place, Status, Task, place
 from tests.factories import draft
 from tests.model import Model, in_lanes
-from tests.stores import BACKENDS, Driver, assert_sound, everything
+from tests.stores import BACKENDS, Driver, assert_sound, backends, everything
 
 IDS = st.sampled_from([f"t{n}" for n in range(8)])
 HANDLERS = ("x", "y")
@@ -285,13 +285,13 @@ def fields(one: Draft) -> dict[str, Any]:
 
 
 @pytest.mark.timeout(900)  # a failure takes minutes to be made small
-@pytest.mark.parametrize("backend", list(BACKENDS))
+@pytest.mark.parametrize("backend", backends())
 def test_random_lives(backend: str) -> None:
     machine = type(f"{backend.title()}Machine", (StoreMachine,), {"backend": backend})
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples={"memory": 150, "redis": 30}.get(backend, 50),
+            max_examples={"memory": 150, "sqlite": 50}.get(backend, 30),
             stateful_step_count=50,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
