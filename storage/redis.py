@@ -26,6 +26,7 @@ from storage.redis_dataset import Datasets
 from storage.redis_link import TROUBLE, Commands, Pool, Writer
 from storage.redis_pour import PouringWriter
 from storage.redis_reads import Reads
+from storage.redis_rows import UNREADABLE, damaged
 from storage.redis_wake import Subscription
 from storage.store import Result, Verb
 from taskqueue.core.clock import SECOND, Clock, SystemClock
@@ -183,7 +184,10 @@ class RedisStore(Reads):
             elif call.script == "claim":
                 claims.append((call, reply))
             else:
-                results.update(answered(call, reply))
+                try:
+                    results.update(answered(call, reply))
+                except UNREADABLE as error:
+                    results.update(dict.fromkeys(call.places, damaged(call.script, error)))
 
         if calls:
             writer.run(calls, done)
@@ -195,6 +199,8 @@ class RedisStore(Reads):
                 )
             except StoreError as error:
                 results[place] = error
+            except UNREADABLE as error:
+                results[place] = damaged("claim", error)
         return [results[place] for place in range(len(verbs))]
 
     # -- beside the protocol -------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from typing import Any
 from msgspec import json, msgpack
 
 from storage import verbs as v
+from taskqueue.core.errors import StoreError
 from taskqueue.core.task import HISTORY_LENGTH, Attempt, Cause, Draft, Outcome, Progress, Status, Task, TaskError
 from taskqueue.core.views import Declaration, Member, NoteView
 
@@ -37,10 +38,18 @@ _OUTCOME = {
 Row = Sequence[Any]
 Fields = dict[bytes, Any]
 
+UNREADABLE = (ValueError, TypeError, LookupError)
+"""What reading raises where something else stands in Redis than was stored: somebody has edited it."""
+
 pack = msgpack.Encoder().encode
 _unpack = msgpack.Decoder().decode
 _strings = json.Decoder(tuple[str, ...]).decode
 _declarations = json.Decoder(tuple[Declaration, ...]).decode
+
+
+def damaged(what: str, error: Exception) -> StoreError:
+    """Why something cannot be answered."""
+    return StoreError(f"holds something else than was stored, which cannot be read ({what}: {error!r})")
 
 
 def pairs(flat: Row) -> Fields:
@@ -80,7 +89,7 @@ def task(fields: Fields, payload: bytes | None, result: bytes | None = None) -> 
     """A task's hash with its bodies. What is `unreadable` of it is left out."""
     try:
         return _task(fields, payload, result)
-    except _UNREADABLE:
+    except UNREADABLE:
         damaged = unreadable(fields)
         return _task({key: value for key, value in fields.items() if key not in damaged}, payload, result)
 
@@ -92,7 +101,7 @@ def unreadable(fields: Fields) -> dict[bytes, str]:
         if key in fields:
             try:
                 read(fields[key])
-            except _UNREADABLE:
+            except UNREADABLE:
                 damaged[key] = name
     return damaged
 
@@ -184,7 +193,6 @@ def _attempt(entry: Row) -> Attempt:
     trouble = TaskError(error[0], error[1], Cause(error[2])) if error else None
     return Attempt(number, generation, node, started_at, finished_at, _OUTCOME[outcome], trouble)
 
-_UNREADABLE = (ValueError, TypeError, LookupError)
 _WRITTEN: dict[bytes, tuple[str, Callable[[bytes], Any]]] = {
     b"his": ("history", _history),
     b"pro": ("progress", _progress),
@@ -207,20 +215,27 @@ def said(verb: v.Register) -> list[Any]:
 
 
 def member(owner: bytes, row: Row) -> Member:
-    """An incarnation."""
+    """An incarnation. What of it is missing or cannot be read is empty or 0: nobody else's row has to wait for it."""
     fields = pairs(row)
+
+    def read(name: bytes, how: Callable[[Any], Any], empty: Any) -> Any:
+        try:
+            return how(fields[name])
+        except UNREADABLE:
+            return empty
+
     return Member(
-        owner=owner.decode(),
-        node=fields[b"node"].decode(),
-        host=fields[b"host"].decode(),
-        pid=int(fields[b"pid"]),
-        workers=int(fields[b"workers"]),
-        queues=_strings(fields[b"queues"]),
-        handlers=_declarations(fields[b"handlers"]),
-        started_at=int(fields[b"beg"]),
-        beat=int(fields[b"beat"]),
-        beat_at=int(fields[b"seen"]),
-        running=int(fields[b"running"]),
+        owner=owner.decode("utf-8", "replace"),
+        node=read(b"node", bytes.decode, ""),
+        host=read(b"host", bytes.decode, ""),
+        pid=read(b"pid", int, 0),
+        workers=read(b"workers", int, 0),
+        queues=read(b"queues", _strings, ()),
+        handlers=read(b"handlers", _declarations, ()),
+        started_at=read(b"beg", int, 0),
+        beat=read(b"beat", int, 0),
+        beat_at=read(b"seen", int, 0),
+        running=read(b"running", int, 0),
         fenced=b"fenced" in fields,
         draining=b"draining" in fields,
         left=b"gone" in fields and b"fenced" not in fields,

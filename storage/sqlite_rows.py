@@ -7,7 +7,7 @@ one column tells the state and the index.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from msgspec import json
 
@@ -38,6 +38,8 @@ INLINE = 512
 
 _Entry = tuple[int, int, str, int, int, Outcome, tuple[str, str, Cause] | None]
 _entries = json.Decoder(list[_Entry])
+T = TypeVar("T")
+
 _strings = json.Decoder(tuple[str, ...])
 _progress = json.Decoder(tuple[float, str, int])
 _declarations = json.Decoder(tuple[Declaration, ...])
@@ -174,8 +176,15 @@ def error_columns(error: TaskError | None) -> tuple[str, str, str] | tuple[None,
     return (None, None, None) if error is None else (error.type, error.message, error.cause.value)
 
 
+def _decoded(decoder: json.Decoder[tuple[T, ...]], text: str | bytes) -> tuple[T, ...]:
+    try:
+        return decoder.decode(text)
+    except ValueError:
+        return ()
+
+
 def member(row: Row) -> Member:
-    """A row of `member.all`."""
+    """A row of `member.all`. What of it cannot be read is empty: nobody else's row has to wait for it."""
     owner, node, host, pid, workers, queues, handlers, started_at, beat, beat_at, running, draining, fenced, gone = row
     return Member(
         owner=owner,
@@ -183,8 +192,8 @@ def member(row: Row) -> Member:
         host=host,
         pid=pid,
         workers=workers,
-        queues=_strings.decode(queues),
-        handlers=_declarations.decode(handlers),
+        queues=_decoded(_strings, queues),
+        handlers=_decoded(_declarations, handlers),
         started_at=started_at,
         beat=beat,
         beat_at=beat_at,

@@ -65,6 +65,10 @@ class Sqlite:
         """Make this field of a task unreadable behind the store's back."""
         self._harm(f"UPDATE tasks SET {field} = CAST(? AS TEXT) WHERE id = ?", value, task_id)
 
+    def garble_member(self, owner: str, field: str, value: bytes = b"[x") -> None:
+        """The same for what an incarnation says of itself."""
+        self._harm(f"UPDATE members SET {field} = CAST(? AS TEXT) WHERE owner = ?", value, owner)
+
     def lose_member(self, owner: str) -> None:
         """Forget a member behind the store's back."""
         self._harm("DELETE FROM members WHERE owner = ?", owner)
@@ -112,6 +116,10 @@ class Redis:
         """Make this field of a task unreadable behind the store's back."""
         name = {"history": "his", "progress": "pro", "tags": "tag"}[field]
         self._client.hset(f"{self._prefix}task:{task_id}", name, b"\xff" + value)
+
+    def garble_member(self, owner: str, field: str, value: bytes = b"[x") -> None:
+        """The same for what an incarnation says of itself."""
+        self._client.hset(f"{self._prefix}member:{owner}", field, value)
 
     def lose_member(self, owner: str) -> None:
         """Forget a member behind the store's back."""

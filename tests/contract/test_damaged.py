@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pytest
 
+from storage import verbs as v
 from taskqueue.core import events as ev
 from taskqueue.core.clock import SECOND
 from taskqueue.core.events import Code
@@ -87,3 +88,18 @@ def test_it_expires(deck: Driver, backend: Sqlite | Redis) -> None:
     deck.clock.advance(SECOND)
     assert deck.took("b", group(n=10)) == []
     assert deck.store.find(Filter(cause=Cause.EXPIRED), 10).tasks[0].id == "bad"
+
+
+@pytest.mark.parametrize("garbage", GARBAGE)
+@pytest.mark.parametrize("field", ["queues", "handlers"])
+def test_a_member_that_cannot_be_read_hides_nobody(
+    deck: Driver, backend: Sqlite | Redis, field: str, garbage: bytes
+) -> None:
+    deck.run("b", "t1")
+    backend.garble_member("b", field, garbage)
+    a, b = deck.store.members()
+    assert (a.owner, b.owner, getattr(b, field)) == ("a", "b", ())
+    assert getattr(a, field) != ()
+    assert deck.do(v.Beat("b")).code is Code.OK
+    assert deck.die("b").count == 1
+    assert deck.took("a") == ["t1"]

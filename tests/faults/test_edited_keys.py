@@ -1,0 +1,233 @@
+"""Somebody edits what stands in Redis by hand: what cannot be read any more is refused, and ends nobody.
+
+Every key of a busy namespace in turn holds something of another kind, and every field of every hash in turn holds
+garbage. Then all is read and all verbs are done: each is answered, or refused with a `StoreError`, and nothing else is
+ever raised, since that would end the actor that asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from storage import verbs as v
+from storage.keys import fixed, prefix
+from storage.redis import RedisStore
+from taskqueue.core import events as ev
+from taskqueue.core.clock import DAY, MINUTE, SECOND, ManualClock
+from taskqueue.core.config import Config
+from taskqueue.core.errors import StoreError
+from taskqueue.core.events import Code
+from taskqueue.core.task import Cause, Status
+from taskqueue.core.views import Filter
+from tests.clients import until
+from tests.factories import draft
+from tests.processes import open_gate
+from tests.shared import WITHIN, Clusters, clusters
+from tests.stores import Driver, Redis, group
+
+__all__ = ["clusters"]
+
+SPACE = "edited"
+GARBAGE = (b"odd", b"", b"\xff\xfe[", b"-1", b"1e400", b"9" * 40)
+
+
+@pytest.fixture
+def client() -> redis.Redis:
+    return Redis.server().client
+
+
+@pytest.fixture
+def deck() -> Iterator[Driver]:
+    clock = ManualClock()
+    store = RedisStore(Config(redis_address=Redis.server().url, namespace=SPACE), clock)
+    deck = Driver(store, clock)
+    for owner in "abc":
+        deck.join(owner)
+    deck.lead("a")
+    yield deck
+    store.close()
+
+
+def busy(deck: Driver) -> None:
+    """Something of every sort, some of it due, some over, some held by the dead."""
+    for name in ("dead", "ours", "late"):
+        deck.add(name, tags=("x",), payload=b'"' + b"y" * 100 + b'"')
+        deck.run("c" if name == "dead" else "a", name)
+        deck.do(ev.Report(id=name, owner=deck.get(name).owner or "", fence=deck.get(name).fence, fraction=0.5))
+    deck.run("b", "done")
+    deck.happens(ev.Complete, "done", result=b'"' + b"y" * 100 + b'"')
+    deck.add("retried")
+    deck.run("a", "retried", retries=2)
+    deck.fail("retried", delay=SECOND)
+    deck.add("soon", delay=SECOND, expires_at=deck.now + DAY)
+    deck.add("ends", expires_at=deck.now + SECOND)
+    deck.add("keyed", key="k", digest=b"body", schedule="s")
+    deck.add("ready", tags=("x",))
+    deck.fence("c")
+    deck.do(v.PutSchedule(v.Schedule(id="s", spec=b"{}", cursor=1, skipped={"misfire": 1})))
+    deck.do(v.Pause("q"))
+    deck.do(v.Drain("b"))
+    deck.do(v.Tally(60 * SECOND, {"a": 1, "b@x": 2}))
+    deck.do(v.Note("t", "a", "x"))
+    deck.clock.advance(MINUTE)
+
+
+def reads(deck: Driver) -> list[Callable[[], Any]]:
+    store = deck.store
+    names = ["dead", "ours", "retried", "soon", "keyed", "done", "ready", "nobody"]
+    return [
+        *(lambda name=name: store.get(name) for name in names),  # type: ignore[misc]
+        lambda: store.statuses(names),
+        lambda: store.find(Filter(), 50),
+        lambda: store.find(Filter(tag="x"), 50),
+        lambda: store.find(Filter(status=Status.PENDING, cause=Cause.CRASH), 50),
+        store.counts,
+        store.dead,
+        store.queues,
+        store.members,
+        *(lambda owner=owner: store.held(owner) for owner in "abc"),  # type: ignore[misc]
+        store.term,
+        store.schedules,
+        lambda: store.schedule("s"),
+        store.revision,
+        lambda: store.tallies(0),
+        lambda: store.notes(10),
+        store.check,
+    ]
+
+
+def verbs(deck: Driver, fences: dict[str, int]) -> list[Any]:
+    led: dict[str, Any] = {"leader": "a", "epoch": deck.term.epoch}
+    owned: dict[str, dict[str, Any]] = {
+        name: {"id": name, "owner": "a", "fence": fence, "op": str(fence)} for name, fence in fences.items()
+    }
+    return [
+        v.Beat("a"),
+        v.Beat("b", 1, (1,)),
+        v.Submit(draft("new"), 100),
+        v.Submit(draft("again", key="k", digest=b"body")),
+        v.SubmitAll((draft("n1"), draft("n2"))),
+        ev.Complete(**owned["ours"], result=b"1"),
+        ev.Fail(**owned["late"], type="E", message="m", delay=SECOND),
+        v.Claim("b", 9, (group(n=2), group(n=1, solo=True))),
+        v.Claim("b", 9, (group(n=2), group(n=1, solo=True))),
+        *(ev.Cancel(id=name) for name in ("soon", "ready", "dead")),
+        ev.Retry(id="retried"),
+        ev.Update(id="keyed", priority=9, tags=("z",)),
+        v.Fence(**led, owner="b", beat=1),
+        v.Reap(**led, owner="c", max_crashes=3),
+        v.PromoteDue(**led),
+        v.ExpireDue(**led),
+        v.PruneOld(**led, keep=(v.Keep(Status.COMPLETED, 0, 0), v.Keep(Status.CANCELLED, 0, 0))),
+        v.Sweep(**led),
+        v.Tick(**led, schedule="s", generation=1, cursor=1, upto=9, drafts=(draft("t-1", schedule="s"),)),
+        v.PutSchedule(v.Schedule(id="s2", spec=b"{}", cursor=1)),
+        v.DropSchedule("s"),
+        v.Tally(60 * SECOND, {"a": 1, "b@x": 2}),
+        v.Note("t", "a", "x"),
+        v.Resume("q"),
+        v.Drain("b", False),
+        v.Campaign("a", deck.term.epoch, 1),
+        v.Register(owner="d", node="d", host="h", pid=1, workers=1, queues=(), handlers=()),
+        v.Register(owner="e", node="b", host="h", pid=1, workers=1, queues=(), handlers=(), instead_of=("b", 0)),
+        v.Deregister("b"),
+        v.Resign("a", deck.term.epoch),
+    ]
+
+
+def bears(deck: Driver, fences: dict[str, int]) -> None:
+    """Everything is answered, or is the store's error."""
+    for _ in range(2):
+        for read in reads(deck):
+            with suppress(StoreError):
+                read()
+        deck.store.execute(verbs(deck, fences))
+
+
+class Snapshot:
+    """All keys as they were."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+        keys = sorted(client.scan_iter(prefix(SPACE) + "*"))
+        self.kept = {key: (client.dump(key), client.type(key)) for key in keys}
+
+    def restore(self) -> None:
+        keys = list(self._client.scan_iter(prefix(SPACE) + "*"))
+        pipe = self._client.pipeline(transaction=False)
+        if keys:
+            pipe.delete(*keys)
+        for key, (value, _) in self.kept.items():
+            pipe.restore(key, 0, value)
+        pipe.execute()
+
+
+def test_whatever_is_edited_everything_is_answered(deck: Driver, client: redis.Redis) -> None:
+    busy(deck)
+    fences = {name: deck.get(name).fence for name in ("ours", "late")}
+    before = Snapshot(client)
+    kinds = {key.removeprefix(prefix(SPACE).encode()).partition(b":")[0] for key in before.kept}
+    assert {b"task", b"body", b"member", b"orders", b"schedule", b"run", b"list", b"ready"} <= kinds
+    assert len(kinds & {key.encode().partition(b":")[2] for key in fixed(SPACE)}) >= 15
+    cases = count()
+    for key, (_, kind) in before.kept.items():
+        before.restore()
+        client.delete(key)
+        if kind == b"string":
+            client.hset(key, "odd", "1")
+        else:
+            client.set(key, "odd")
+        bears(deck, fences)
+        next(cases)
+        if kind == b"string":
+            before.restore()
+            client.set(key, b"\xff")
+            bears(deck, fences)
+    for key, (_, kind) in before.kept.items():
+        if kind != b"hash":
+            continue
+        before.restore()
+        for n, field in enumerate(sorted(client.hkeys(key))):
+            before.restore()
+            client.hset(key, field, GARBAGE[n % len(GARBAGE)])
+            bears(deck, fences)
+            before.restore()
+            client.hdel(key, field)
+            bears(deck, fences)
+            next(cases)
+    assert next(cases) > 150
+    before.restore()
+    assert deck.do(ev.Complete(id="ours", owner="a", fence=fences["ours"])).code is Code.OK
+
+
+def test_a_member_that_cannot_be_read_ends_no_node(clusters: Clusters, tmp_path: Path) -> None:
+    cluster = clusters(maxCrashes=1000)
+    cluster.start("a", "b")
+    a, b = cluster.clients["a"], cluster.clients["b"]
+    name = b.submit("gate", {"path": str(tmp_path / "open")})
+    until(lambda: a.task(name)["status"] == "processing", WITHIN, "it runs")
+    victim = a.task(name)["node"]
+    [other] = {"a", "b"} - {victim}
+    client, server = cluster.clients[other], cluster.server.client
+    [owner] = [one["incarnation"] for one in a.get("/api/cluster/nodes").json["nodes"] if one["id"] == victim]
+    server.hset(f"{{taskqueue}}:member:{owner}", "handlers", "[odd")
+    server.set("{taskqueue}:member:nobody", "odd")
+    server.zadd("{taskqueue}:members", {"nobody": 0})
+    listed = client.get("/api/cluster/nodes")
+    assert [one["id"] for one in listed.json["nodes"]] == ["a", "b"], listed
+    assert client.get("/api/handlers").status == 200
+    cluster.nodes[victim].kill()
+    until(lambda: client.task(name)["node"] == other, WITHIN, "it is taken back and runs elsewhere")
+    open_gate(tmp_path, "ok")
+    assert client.finished(name)["status"] == "completed"
+    figures = client.get("/metrics").raw.decode()
+    restarts = [line for line in figures.splitlines() if line.startswith("taskqueue_actor_restarts_total{")]
+    assert all(line.endswith(" 0.0") for line in restarts), restarts
+    assert cluster.nodes[other].end().code == 0
