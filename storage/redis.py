@@ -215,8 +215,7 @@ class RedisStore(Reads):
 
     def clean(self) -> bool:
         """Delete everything of this namespace; False, and nothing is deleted any more, where a node lives."""
-        silence = 3 * self._config.lease_ttl
-        cleaned = clean(self._writer, self._commands, silence)
+        cleaned = clean(self._writer, self._commands, self._config.lease_ttl)
         self._writer.drop()  # so that the next connection makes the dataset anew
         if cleaned:
             self._datasets.forget()

@@ -8,6 +8,7 @@ import re
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -378,8 +379,21 @@ def test_cleaning_takes_one_namespace_and_spares_a_live_node(
         opened(server.url, namespace=namespace).execute([v.SubmitAll(tuple(draft(f"t{n}") for n in range(1_500)))])
     server.client.set("foreign", "1")
     config = Config(redis_address=server.url, namespace="ours", clean_redis_on_start=True, lease_ttl=SECOND)
-    opened(server.url, namespace="ours").execute([ME])
-    store = open_redis(config, SystemClock())
+    live = opened(server.url, namespace="ours")
+    live.execute([ME])
+    over = threading.Event()
+
+    def beat() -> None:
+        while not over.wait(0.05):
+            live.beat(v.Beat("a"))
+
+    heart = threading.Thread(target=beat)
+    heart.start()
+    try:
+        store = open_redis(config, SystemClock())
+    finally:
+        over.set()
+        heart.join()
     assert "node a lives" in caplog.text
     assert len(everything(store)) == 1_500
     store.execute([v.Deregister("a")])
@@ -388,5 +402,25 @@ def test_cleaning_takes_one_namespace_and_spares_a_live_node(
     assert everything(store) == []
     assert {key.split(b":")[0] for key in server.client.scan_iter()} == {b"{ours}", b"{ours-too}", b"foreign"}
     assert [re.sub(b".*:", b"", key) for key in server.client.scan_iter("{ours}:*")] == [b"meta"]
+    works(store)
+    store.close()
+
+
+def test_cleaning_waits_for_the_lease_of_one_that_was_killed(
+    servers: Servers, opened: Callable[..., RedisStore], caplog: pytest.LogCaptureFixture
+) -> None:
+    """It was heard of a moment ago, and beats no more."""
+    caplog.set_level(logging.INFO)
+    server = servers()
+    killed = opened(server.url)
+    killed.execute([v.Submit(draft()), ME, v.Beat("a")])
+    config = Config(redis_address=server.url, clean_redis_on_start=True, lease_ttl=SECOND)
+    began = time.monotonic()
+    store = open_redis(config, SystemClock())
+    assert time.monotonic() - began >= 1.0
+    assert "does node a live?" in caplog.text
+    assert everything(store) == []
+    assert store.members() == []
+    assert killed.beat(v.Beat("a")) == v.Beaten(Code.FENCED), "should it live all the same, it begins anew"
     works(store)
     store.close()
