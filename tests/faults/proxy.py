@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +26,8 @@ class Proxy:
         """`path`: where it listens; None with the port of a server, before which it takes a port of its own."""
         self.path = path
         self.dropped = 0
+        self.arrivals: list[float] = []
+        """When somebody came, whether let in or not; monotonic seconds."""
         self.server = server
         """Whom it stands before; may be changed for those who come next."""
         self._mark: bytes | None = None
@@ -98,6 +101,7 @@ class Proxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return
+            self.arrivals.append(time.monotonic())
             tcp = isinstance(self.server, int)
             server = socket.socket(socket.AF_INET if tcp else socket.AF_UNIX)
             try:
