@@ -104,7 +104,8 @@ class RedisStore(Reads):
                     raise ConfigError(hopeless) from None
                 if time.monotonic() + delay > deadline:
                     self.close()
-                    raise Unreached(f"redisAddress {where}: cannot be reached: {error}") from None
+                    hint = " (rediss:// is for a server that speaks TLS)" if where.tls else ""
+                    raise Unreached(f"redisAddress {where}: cannot be reached: {error}{hint}") from None
                 if not told:
                     log.warning("Redis at %s cannot be reached yet: %s", where, error)
                     told = True
