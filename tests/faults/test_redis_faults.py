@@ -62,7 +62,9 @@ def one(store: RedisStore, verb: Any) -> Any:
 
 
 def test_what_is_acknowledged_survives_kills(server: RedisServer, store: RedisStore) -> None:
-    """Kills at random moments, each followed by a restart from the log, under a load that notes every answer."""
+    """Kills at random moments, each followed by a restart from the log, under a load that notes every answer. On a busy
+    machine it takes more of them until enough was promised.
+    """
     assert store.durability == "fsync"
     promised: set[str] = set()
     finished: set[str] = set()
@@ -72,7 +74,7 @@ def test_what_is_acknowledged_survives_kills(server: RedisServer, store: RedisSt
 
     def killer() -> None:
         nonlocal kills
-        while kills < 6:
+        while kills < 6 or not (len(promised) > 500 and len(finished) > 300):
             over.wait(rng.uniform(0.05, 0.4))
             server.kill()
             server.start()
@@ -104,7 +106,7 @@ def test_what_is_acknowledged_survives_kills(server: RedisServer, store: RedisSt
                     assert answer.code in (Code.OK, Code.STALE)
                     finished |= {end.id} if answer.code is Code.OK else set()
     thread.join()
-    assert kills == 6
+    assert kills >= 6
     assert len(promised) > 500
     assert len(finished) > 300
     tasks = {task.id: task for task in everything(store)}
