@@ -158,6 +158,7 @@ def test_a_campaign_that_the_store_could_not_do_is_made_at_the_next_tick(desk: D
 
 def test_each_duty_has_its_period(desk: Desk, leader: LeaderActor) -> None:
     counts = dict.fromkeys(PERIODS, 0)
+    leader.on_receive(MembersSeen(members=(member(OWNER),)))
     for _ in range(60):
         desk.clock.advance(SECOND)
         leader.on_receive(KeepHouse())
