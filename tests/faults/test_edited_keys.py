@@ -169,6 +169,7 @@ class Snapshot:
         pipe.execute()
 
 
+@pytest.mark.timeout(400)  # some 20,000 calls, beside other load
 def test_whatever_is_edited_everything_is_answered(deck: Driver, client: redis.Redis) -> None:
     busy(deck)
     fences = {name: deck.get(name).fence for name in ("ours", "late")}
