@@ -6,6 +6,8 @@ The drain of 20,000 no-ops, turn by turn on two nodes of the same making: one th
 lane: behind the 20,000, in their lane; unserved: for a handler that nobody has; delayed: for tomorrow; paused: in a
 queue that is paused. With them there: what costs a page of tasks, one of a filter that finds nothing, the status?
 
+With `--redis` both are clusters of one node, each with a server of its own.
+
 A drain ends by pausing its queue, so the lane loses a few more than 20,000. Checked: each task that was drained
 completed, in one attempt, with its result kept, and as many wait afterwards as should.
 """
@@ -16,6 +18,7 @@ import time
 from typing import Any
 
 from harness import HANDLERS, Node, arguments, moment, node, report, tasks, until
+from parts.servers import facts, settings, store
 
 WAITING, DRAINED = 500_000, 20_000
 FEW_WAITING, FEW_DRAINED = 10_000, 1_000
@@ -91,9 +94,14 @@ def looks(running: Node, paths: tuple[str, ...]) -> list[float]:
     return spans
 
 
-def beside(way: str, waiting: int, count: int, rounds: int) -> None:
+def beside(way: str, program: str | None, waiting: int, count: int, rounds: int) -> None:
     """Measure one way of waiting."""
-    with node(**SETTINGS) as lonely, node(**SETTINGS) as loaded:
+    with (
+        store(program) as its,
+        store(program) as redis,
+        node(**SETTINGS, **settings(its)) as lonely,
+        node(**SETTINGS, **settings(redis)) as loaded,
+    ):
         alone, beside = Drain(lonely, count), Drain(loaded, count)
         loaded.client.call("POST", "/api/queues/asleep/pause")
         # Each round takes the oldest: what the lane is to keep waiting comes on top.
@@ -110,16 +118,16 @@ def beside(way: str, waiting: int, count: int, rounds: int) -> None:
         if left != waiting + more - (beside.done if way == "lane" else 0) or left < waiting:
             raise RuntimeError(f"{left} tasks wait")
         times = {name: looks(loaded, paths) for name, paths in LOOKED_AT.items()}
-        memory, size = loaded.rss_mb(), loaded.disk_mb()
-    facts: dict[str, object] = {"way": way, "waiting": waiting, "tasks": count}
-    report("backlog_alone", alone.rates, "tasks/s", **facts)
-    report("backlog_drain", beside.rates, "tasks/s", **facts)
-    report("backlog_ratio", _percents(beside.rates, alone.rates), "% of alone", **facts)
-    report("backlog_cpu_ratio", _percents(beside.cpu, alone.cpu), "% of alone", **facts)
+        memory, size = loaded.rss_mb(), loaded.disk_mb() if redis is None else redis.memory() / 1e6
+        about: dict[str, object] = {"way": way, "waiting": waiting, "tasks": count, **facts(redis)}
+    report("backlog_alone", alone.rates, "tasks/s", **about)
+    report("backlog_drain", beside.rates, "tasks/s", **about)
+    report("backlog_ratio", _percents(beside.rates, alone.rates), "% of alone", **about)
+    report("backlog_cpu_ratio", _percents(beside.cpu, alone.cpu), "% of alone", **about)
     for name, spans in times.items():
-        report(f"backlog_{name}", spans, "ms", **facts)
-    report("backlog_rss", [memory], "MB", **facts)
-    report("backlog_disk", [size], "MB", **facts)
+        report(f"backlog_{name}", spans, "ms", **about)
+    report("backlog_rss", [memory], "MB", **about)
+    report(f"backlog_{'disk' if program is None else 'redis'}", [size], "MB", **about)
 
 
 def _percents(ones: list[float], others: list[float]) -> list[float]:
@@ -127,10 +135,10 @@ def _percents(ones: list[float], others: list[float]) -> list[float]:
 
 
 def main() -> None:
-    asked = arguments(__doc__)
+    asked = arguments(__doc__, redis=None)
     waiting, count = (FEW_WAITING, FEW_DRAINED) if asked.quick else (WAITING, DRAINED)
     for way in WAYS:
-        beside(way, waiting, count, 1 if asked.quick else asked.rounds)
+        beside(way, asked.redis, waiting, count, 1 if asked.quick else asked.rounds)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""How many no-ops a second does a standalone node drain, every acknowledgement and every outcome after an fsync?
+"""How many no-ops a second does a node drain? Standalone, every acknowledgement and every outcome after an fsync; with
+`--redis` as one node of a cluster, every task fenced and leased.
 
 The queues are paused, filled and resumed; the rate is taken from the tasks' own times, from the first start to the last
 finish. Once in one lane, once over 10 handlers x 3 queues x 4 priorities. Checked: each task completed, in one attempt,
@@ -13,6 +14,7 @@ from itertools import product
 from typing import Any, NamedTuple
 
 from harness import BATCH, HANDLERS, Node, arguments, moment, node, report, tasks, until
+from parts.servers import Server, facts, settings, store
 
 MANY, FEW = 20_000, 2_000
 QUEUES = ("default", "mail", "reports")
@@ -24,12 +26,15 @@ Lane = tuple[str, str, str]
 
 
 class Figures(NamedTuple):
-    """Of one drain: tasks/s submitted in batches, tasks/s drained, CPU microseconds and bytes on disk a task."""
+    """Of one drain: tasks/s submitted in batches, tasks/s drained; a task's microseconds of CPU, those of Redis, and
+    its bytes on disk or in Redis while it waits.
+    """
 
     submitted: float
     drained: float
     cpu: float
-    disk: float
+    redis_cpu: float
+    bytes: float
 
 
 def batches(count: int, lanes: list[Lane]) -> Iterator[list[dict[str, Any]]]:
@@ -43,50 +48,60 @@ def batches(count: int, lanes: list[Lane]) -> Iterator[list[dict[str, Any]]]:
         yield batch
 
 
-def drain(running: Node, count: int, lanes: list[Lane]) -> Figures:
+def drain(running: Node, redis: Server | None, count: int, lanes: list[Lane]) -> Figures:
     """Fill the paused queues, resume them, wait, look at every task."""
     client = running.client
+
+    def taken() -> float:
+        return running.disk_mb() * 1e6 if redis is None else redis.memory()
+
+    def cpus() -> tuple[float, float]:
+        return running.cpu_seconds(), 0.0 if redis is None else redis.cpu_seconds()
+
     for queue in QUEUES:
         client.call("POST", f"/api/queues/{queue}/pause")
-    before = running.disk_mb()
+    before = taken()
     began = time.monotonic()
     for batch in batches(count, lanes):
         answer = client.call("POST", "/api/tasks/batch", {"tasks": batch})
         if any(item["status"] != 201 for item in answer["items"]):
             raise RuntimeError("a task was not stored")
     submitted = count / (time.monotonic() - began)
-    disk = (running.disk_mb() - before) * 1e6 / count
-    cpu = running.cpu_seconds()
+    size = (taken() - before) / count
+    began_with = cpus()
     for queue in QUEUES:
         client.call("POST", f"/api/queues/{queue}/resume")
     until(lambda: running.counts()["completed"] == count, within=120)
-    cpu = running.cpu_seconds() - cpu
+    own, its = ((after - before) / count * 1e6 for after, before in zip(cpus(), began_with, strict=True))
     seen = list(tasks(client))
     if len(seen) != count or len({(t["handler"], t["queue"], t["priority"]) for t in seen}) != len(lanes):
         raise RuntimeError(f"{len(seen)} tasks instead of {count}, or not in {len(lanes)} lanes")
     if any(t["status"] != "completed" or t["attempt"] != 1 or "n" not in (t["result"] or ()) for t in seen):
         raise RuntimeError("a task is not completed, has more than one attempt, or no result")
     span = max(moment(t["finishedAt"]) for t in seen) - min(moment(t["startedAt"]) for t in seen)
-    return Figures(submitted, count / span, cpu / count * 1e6, disk)
+    return Figures(submitted, count / span, own, its, size)
 
 
 def main() -> None:
-    asked = arguments(__doc__)
+    asked = arguments(__doc__, redis=None)
     count = FEW if asked.quick else MANY
     taken: dict[str, list[Figures]] = {"": [], "_lanes": []}
-    durability = ""
+    about: dict[str, object] = {"tasks": count}
     for _ in range(1 if asked.quick else asked.rounds):
         for name, lanes in (("", ONE), ("_lanes", LANES)):
-            with node(**HANDLERS, queues=QUEUES) as running:
+            with store(asked.redis) as redis, node(**HANDLERS, queues=QUEUES, **settings(redis)) as running:
                 durability = running.client.call("GET", "/api/cluster/status")["durability"]
-                taken[name].append(drain(running, count, lanes))
+                about |= {"durability": durability, **facts(redis)}
+                taken[name].append(drain(running, redis, count, lanes))
     for name, figures in taken.items():
-        submitted, drained, cpu, disk = (list(column) for column in zip(*figures, strict=True))
-        facts = {"tasks": count, "lanes": len(LANES) if name else 1, "durability": durability}
-        report(f"submit_batches{name}", submitted, "tasks/s", **facts)
-        report(f"drain{name}", drained, "tasks/s", **facts)
-        report(f"drain{name}_cpu", cpu, "us/task", **facts)
-        report(f"waiting{name}_disk", disk, "bytes/task", **facts)
+        submitted, drained, cpu, redis_cpu, size = (list(column) for column in zip(*figures, strict=True))
+        about["lanes"] = len(LANES) if name else 1
+        report(f"submit_batches{name}", submitted, "tasks/s", **about)
+        report(f"drain{name}", drained, "tasks/s", **about)
+        report(f"drain{name}_cpu", cpu, "us/task", **about)
+        if asked.redis:
+            report(f"drain{name}_redis_cpu", redis_cpu, "us/task", **about)
+        report(f"waiting{name}_{'memory' if asked.redis else 'disk'}", size, "bytes/task", **about)
 
 
 if __name__ == "__main__":

