@@ -80,7 +80,8 @@ class Node:
 
     def cpu_seconds(self) -> float:
         """User and system time so far."""
-        return cpu_seconds(self.process.pid)
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def rss_mb(self) -> float:
         """Resident memory."""
@@ -110,12 +111,6 @@ class Node:
             refused = next((item for item in items if item["status"] != 201), None)
             if refused is not None:
                 raise RuntimeError(f"not stored: {refused}")
-
-
-def cpu_seconds(pid: int) -> float:
-    """User and system time of a process so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager

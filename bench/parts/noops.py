@@ -1,8 +1,9 @@
-"""Handlers of the benchmarks: ten that do nothing, and one that says when it began."""
+"""Handlers of the benchmarks: ten that do nothing, one that says when it began, one that waits."""
 
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 from taskqueue import task
@@ -20,3 +21,10 @@ for _number in range(10):
 def clock() -> int:
     """The moment at which the handler runs, nanoseconds of the clock that all processes of a machine share."""
     return time.monotonic_ns()
+
+
+@task("gate")
+def gate(path: str) -> None:
+    """Runs until there is such a file."""
+    while not Path(path).exists():
+        time.sleep(0.02)
