@@ -1,0 +1,27 @@
+"""Dramatiq: a process a core, its default of eight threads each; no results, as by default."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import client
+import dramatiq
+import tally
+from dramatiq.brokers.redis import RedisBroker
+
+dramatiq.set_broker(RedisBroker(url=os.environ["PEERS_REDIS"]))
+
+
+@dramatiq.actor(actor_name="noop")
+def noop(number: int, text: str) -> None:
+    tally.ran(number)
+
+
+def many(numbers: Sequence[int]) -> None:
+    """A group, which is what there is for it."""
+    dramatiq.group([noop.message(number, client.TEXT) for number in numbers]).run()
+
+
+if __name__ == "__main__":
+    client.main(lambda number: noop.send(number, client.TEXT), many)

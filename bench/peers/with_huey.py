@@ -1,0 +1,27 @@
+"""Huey: one process with ten threads; a task's result is not kept, since it returns nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import client
+import tally
+from huey import RedisHuey
+
+huey = RedisHuey("peers", url=os.environ["PEERS_REDIS"])
+
+
+@huey.task(name="noop")
+def noop(number: int, text: str) -> None:
+    tally.ran(number)
+
+
+def many(numbers: Sequence[int]) -> None:
+    """There is no call for it."""
+    for number in numbers:
+        noop(number, client.TEXT)
+
+
+if __name__ == "__main__":
+    client.main(lambda number: noop(number, client.TEXT), many)
