@@ -16,7 +16,8 @@ def table(lines: Iterable[str]) -> Iterator[str]:
     yield "| figure | unit | median | min | max | rounds | load |"
     yield "| --- | --- | --- | --- | --- | --- | --- |"
     for figure in figures:
-        name = f"`{figure['bench']}`" + (f", {figure['way']}" if "way" in figure else "")
+        ways = [str(figure[fact]) for fact in ("way", "peer") if fact in figure]
+        name = ", ".join([f"`{figure['bench']}`", *ways])
         values = " | ".join(_short(figure[which]) for which in ("median", "min", "max"))
         yield f"| {name} | {figure['unit']} | {values} | {figure['rounds']} | {figure['load']:.1f} |"
     yield ""

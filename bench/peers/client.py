@@ -1,7 +1,7 @@
 """What a peer's client does, the same for each: `python with_<peer>.py one|many|latency COUNT FIRST`.
 
-Prints the seconds that it took to enqueue the tasks `FIRST` and so on; for `latency`, where each waits for the one
-before it, the milliseconds of each from the call to the handler's start. Nothing of the start of the process is in it.
+Prints how many tasks a second it enqueued, from `FIRST` on; for `latency`, where each waits for the one before it, the
+milliseconds of each from the call to the handler's start. The first one makes the connection, and does not count.
 """
 
 from __future__ import annotations
@@ -36,17 +36,19 @@ def main(one: Callable[[int], object], many: Callable[[Sequence[int]], object]) 
 async def run(one: Callable[[int], Awaitable[object]], many: Callable[[Sequence[int]], Awaitable[object]]) -> None:
     """For a peer whose client is async."""
     how, count, first = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-    numbers = range(first, first + count)
+    numbers = range(first + 1, first + count)
+    if how == "latency":
+        spans = [await _latency(one, number) for number in (first, *numbers)]
+        print(json.dumps(spans[1:]))
+        return
+    await one(first)
     began = time.monotonic()
     if how == "many":
         await many(numbers)
-    elif how == "one":
+    else:
         for number in numbers:
             await one(number)
-    else:
-        print(json.dumps([await _latency(one, number) for number in numbers]))
-        return
-    print(json.dumps(time.monotonic() - began))
+    print(json.dumps(len(numbers) / (time.monotonic() - began)))
 
 
 async def _latency(one: Callable[[int], Awaitable[object]], number: int) -> float:

@@ -28,10 +28,13 @@ const ran = async (job) => {
 
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
+const add = (queue, number) => queue.add("noop", { number, text });
+const addMany = (queue, some) => queue.addBulk(some.map((number) => ({ name: "noop", data: { number, text } })));
+
 async function latency(queue, number) {
   await sleep(REST);
   const sent = process.hrtime.bigint();
-  await queue.add("noop", { number, text });
+  await add(queue, number);
   for (;;) {
     const began = entry(number).readBigInt64LE(0);
     if (began !== 0n) return Number(began - sent) / 1e6;
@@ -42,22 +45,19 @@ async function latency(queue, number) {
 async function enqueue() {
   const queue = new Queue("peers", { connection });
   await queue.waitUntilReady();
-  const numbers = Array.from({ length: count }, (_, n) => first + n);
-  const began = process.hrtime.bigint();
-  const spans = [];
-  if (how === "many") {
-    for (let at = 0; at < count; at += AT_ONCE) {
-      const some = numbers.slice(at, at + AT_ONCE);
-      await queue.addBulk(some.map((number) => ({ name: "noop", data: { number, text } })));
-    }
+  const numbers = Array.from({ length: count - 1 }, (_, n) => first + 1 + n);
+  if (how === "latency") {
+    await latency(queue, first);
+    const spans = [];
+    for (const number of numbers) spans.push(await latency(queue, number));
+    console.log(JSON.stringify(spans));
   } else {
-    for (const number of numbers) {
-      if (how === "one") await queue.add("noop", { number, text });
-      else spans.push(await latency(queue, number));
-    }
+    await add(queue, first);
+    const began = process.hrtime.bigint();
+    if (how === "one") for (const number of numbers) await add(queue, number);
+    else for (let at = 0; at < numbers.length; at += AT_ONCE) await addMany(queue, numbers.slice(at, at + AT_ONCE));
+    console.log(JSON.stringify((numbers.length / Number(process.hrtime.bigint() - began)) * 1e9));
   }
-  const took = Number(process.hrtime.bigint() - began) / 1e9;
-  console.log(JSON.stringify(how === "latency" ? spans : took));
   await queue.close();
   closeSync(file);
 }

@@ -24,4 +24,6 @@ def many(numbers: Sequence[int]) -> None:
 
 
 if __name__ == "__main__":
-    client.main(lambda number: noop(number, client.TEXT), many)
+    import with_huey  # tasks bear the name of the module as the consumer knows it
+
+    client.main(lambda number: with_huey.noop(number, client.TEXT), with_huey.many)
