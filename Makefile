@@ -9,7 +9,7 @@ PYTEST = $(BIN)/pytest -n 2 -m "not slow"
 .PHONY: help run cluster test test-all lint types arrows check bench bench-cluster bench-peers clean
 
 help:  ## What there is
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
 run: .venv/.run  ## A standalone node with the example handlers (ARGS="--port 9000")
 	$(BIN)/python -m actors.node --app-dir examples --handlers hello.handlers --handlers stdlib_stats.handlers $(ARGS)

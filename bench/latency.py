@@ -39,8 +39,13 @@ def one(running: Node) -> tuple[float, float]:
 def sync(home: Path) -> Iterator[Callable[[], object]]:
     """A sync of the disk where the node has its data."""
     file = os.open(home / "sync", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+
+    def write() -> None:
+        os.write(file, b"x" * 4096)
+        os.fdatasync(file)
+
     try:
-        yield lambda: (os.write(file, b"x" * 4096), os.fdatasync(file))
+        yield write
     finally:
         os.close(file)
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-import client
+import enqueue
 import tally
 from arq import create_pool
 from arq.connections import RedisSettings
@@ -32,13 +32,13 @@ async def main() -> None:
     pool = await create_pool(SETTINGS)
 
     async def one(number: int) -> object:
-        return await pool.enqueue_job("noop", number, client.TEXT)
+        return await pool.enqueue_job("noop", number, enqueue.TEXT)
 
     async def many(numbers: Sequence[int]) -> None:
         for at in range(0, len(numbers), AT_ONCE):
             await asyncio.gather(*map(one, numbers[at : at + AT_ONCE]))
 
-    await client.run(one, many)
+    await enqueue.run(one, many)
     await pool.aclose()
 
 

@@ -1,5 +1,5 @@
 // BullMQ: one process with 10 jobs at a time, which was faster than two; jobs and their results are kept, as by default.
-// `node with_bullmq.mjs worker`, else as client.py says it.
+// `node with_bullmq.mjs worker`, else as enqueue.py says it.
 import { closeSync, openSync, readSync, writeSync } from "node:fs";
 import { createRequire } from "node:module";
 

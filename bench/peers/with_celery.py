@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 
 import celery
-import client
+import enqueue
 import tally
 
 app = celery.Celery("peers", broker=os.environ["PEERS_REDIS"])
@@ -22,8 +22,8 @@ def many(numbers: Sequence[int]) -> None:
     """There is no call for it; one producer for all is what can be saved."""
     with app.producer_pool.acquire(block=True) as producer:
         for number in numbers:
-            noop.apply_async((number, client.TEXT), producer=producer)
+            noop.apply_async((number, enqueue.TEXT), producer=producer)
 
 
 if __name__ == "__main__":
-    client.main(lambda number: noop.delay(number, client.TEXT), many)
+    enqueue.main(lambda number: noop.delay(number, enqueue.TEXT), many)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-import client
 import dramatiq
+import enqueue
 import tally
 from dramatiq.brokers.redis import RedisBroker
 
@@ -20,8 +20,8 @@ def noop(number: int, text: str) -> None:
 
 def many(numbers: Sequence[int]) -> None:
     """A group, which is what there is for it."""
-    dramatiq.group([noop.message(number, client.TEXT) for number in numbers]).run()
+    dramatiq.group([noop.message(number, enqueue.TEXT) for number in numbers]).run()
 
 
 if __name__ == "__main__":
-    client.main(lambda number: noop.send(number, client.TEXT), many)
+    enqueue.main(lambda number: noop.send(number, enqueue.TEXT), many)

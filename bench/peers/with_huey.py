@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-import client
+import enqueue
 import tally
 from huey import RedisHuey
 
@@ -20,10 +20,10 @@ def noop(number: int, text: str) -> None:
 def many(numbers: Sequence[int]) -> None:
     """There is no call for it."""
     for number in numbers:
-        noop(number, client.TEXT)
+        noop(number, enqueue.TEXT)
 
 
 if __name__ == "__main__":
     import with_huey  # tasks bear the name of the module as the consumer knows it
 
-    client.main(lambda number: with_huey.noop(number, client.TEXT), with_huey.many)
+    enqueue.main(lambda number: with_huey.noop(number, enqueue.TEXT), with_huey.many)

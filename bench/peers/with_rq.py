@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-import client
+import enqueue
 import redis
 import rq
 import tally
@@ -18,8 +18,8 @@ def noop(number: int, text: str) -> None:
 
 
 def many(numbers: Sequence[int]) -> None:
-    QUEUE.enqueue_many([rq.Queue.prepare_data("with_rq.noop", (number, client.TEXT)) for number in numbers])
+    QUEUE.enqueue_many([rq.Queue.prepare_data("with_rq.noop", (number, enqueue.TEXT)) for number in numbers])
 
 
 if __name__ == "__main__":
-    client.main(lambda number: QUEUE.enqueue("with_rq.noop", number, client.TEXT), many)
+    enqueue.main(lambda number: QUEUE.enqueue("with_rq.noop", number, enqueue.TEXT), many)

@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections.abc import Sequence
 
-import client
+import enqueue
 import tally
 from taskiq_redis import RedisStreamBroker
 
@@ -20,7 +20,7 @@ async def noop(number: int, text: str) -> None:
 
 
 async def one(number: int) -> object:
-    return await noop.kiq(number, client.TEXT)
+    return await noop.kiq(number, enqueue.TEXT)
 
 
 async def many(numbers: Sequence[int]) -> None:
@@ -30,7 +30,7 @@ async def many(numbers: Sequence[int]) -> None:
 
 async def main() -> None:
     await broker.startup()
-    await client.run(one, many)
+    await enqueue.run(one, many)
     await broker.shutdown()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-import client
+import enqueue
 import tally
 
 import taskqueue
@@ -20,12 +20,12 @@ def main() -> None:
     with taskqueue.connect(os.environ["PEERS_REDIS"], settings={"queueSize": 10_000_000}) as queue:
 
         def one(number: int) -> object:
-            return queue.submit("noop", {"number": number, "text": client.TEXT})
+            return queue.submit("noop", {"number": number, "text": enqueue.TEXT})
 
         def many(numbers: Sequence[int]) -> None:
-            queue.submit_many([{"handler": "noop", "payload": {"number": n, "text": client.TEXT}} for n in numbers])
+            queue.submit_many([{"handler": "noop", "payload": {"number": n, "text": enqueue.TEXT}} for n in numbers])
 
-        client.main(one, many)
+        enqueue.main(one, many)
 
 
 if __name__ == "__main__":
