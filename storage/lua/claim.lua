@@ -8,7 +8,7 @@
 local owner, request, step, groups = items[1], items[2], items[3], items[4]
 local GIVEN_UP = 1000 -- tasks whose time is over that one claim clears away at most
 local member = call('HMGET', prefix .. 'member:' .. owner, 'node', 'gone', 'req', 'step', 'draining')
-local node = member[1]
+local node, request_text = member[1], text(request)
 if not node or member[2] then return { 'fenced' } end
 local last, last_step = tonumber(member[3] or 0), tonumber(member[4] or 0)
 if request < last then return { 'refused' } end
@@ -83,7 +83,7 @@ local function take(list, group, rows, bodies)
   end
   local fence = t.fe and t.fe + 1 or 0
   fence = fence > clock and text(fence) or now
-  call('HSET', key, 'st', 'R', 'own', owner, 'nod', node, 'req', request, 'fe', fence, 'att', (t.att or 0) + 1)
+  call('HSET', key, 'st', 'R', 'own', owner, 'nod', node, 'req', request_text, 'fe', fence, 'att', t.att and text(t.att + 1) or '1')
   if t.beg or fence ~= now then call('HSET', key, 'beg', now) end
   if t.pro then call('HDEL', key, 'pro') end
   if group[2] then
@@ -157,7 +157,7 @@ else
         else -- all that was looked at stood at the head, and is gone from there
           call('ZREMRANGEBYRANK', key, 0, list.used - 1)
           gone[key] = nil
-          ready[lane] = true
+          if not list.more then ready[lane] = true end
         end
       end
       if ids[1] then

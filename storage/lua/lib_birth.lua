@@ -5,6 +5,7 @@ local births = {} -- lane -> {numbers and ids of its new tasks, ranks and ids of
 -- Store draft `n` as number `no`. `end_births` has to follow.
 local function bear(n, d, no)
   local id, lane, payload = d[1], d[2], ARGV[5 + n]
+  no = text(no)
   local key = prefix .. 'task:' .. id
   local eligible, due = clock, clock
   if d[10] ~= 0 or d[11] then
@@ -39,7 +40,7 @@ local function bear(n, d, no)
   else
     list = born[2]
     at = #list
-    list[at + 1], list[at + 2] = eligible - d[5] * aging, id
+    list[at + 1], list[at + 2] = text(eligible - d[5] * aging), id
   end
   if eligible > clock then call('HSET', key, 'el', eligible) end
   if due ~= eligible then call('HSET', key, 'due', due) end

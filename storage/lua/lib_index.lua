@@ -93,10 +93,22 @@ local function listed(key, list, member)
   return false
 end
 
-local function grow(key, field, by)
-  local is = call('HINCRBY', key, field, by)
-  if is == 0 then call('HDEL', key, field) end
-  return is == by
+-- Add to the counts of a hash, all at once; those that are zero then go. Answers the fields that were not there before.
+local function grow(key, growth)
+  local fields, new, set, zero = {}, {}, {}, {}
+  for field, by in pairs(growth) do
+    if by ~= 0 then fields[#fields + 1] = field end
+  end
+  if not fields[1] then return new end
+  for n, was in ipairs(call('HMGET', key, unpack(fields))) do
+    local field = fields[n]
+    local is, at = (was or 0) + growth[field], #set
+    if is == 0 then zero[#zero + 1] = field else set[at + 1], set[at + 2] = field, text(is) end
+    if not was then new[#new + 1] = field end
+  end
+  if set[1] then call('HSET', key, unpack(set)) end
+  if zero[1] then call('HDEL', key, unpack(zero)) end
+  return new
 end
 
 -- Write what was gathered; a lane that was empty wakes idle nodes (a hint: nothing is lost without it).
@@ -115,17 +127,13 @@ local function settle()
   for owner in pairs(owners) do listed(prefix .. 'run:' .. owner, k_owners, owner) end
   local sums = {}
   for cell, by in pairs(cells) do
-    if by ~= 0 then
-      local state = string.sub(cell, 1, 1)
-      sums[state] = (sums[state] or 0) + by
-      if grow(k_counts, cell, by) then call('SADD', k_lanes, string.sub(cell, 3)) end
-    end
+    local state = string.sub(cell, 1, 1)
+    sums[state] = (sums[state] or 0) + by
   end
-  for state, by in pairs(sums) do
-    if by ~= 0 then grow(k_totals, state, by) end
-  end
-  for cell, by in pairs(blames) do
-    if by ~= 0 then grow(k_causes, cell, by) end
-  end
+  local lanes = grow(k_counts, cells)
+  for n, cell in ipairs(lanes) do lanes[n] = string.sub(cell, 3) end
+  if lanes[1] then call('SADD', k_lanes, unpack(lanes)) end
+  grow(k_totals, sums)
+  grow(k_causes, blames)
   gone, come, cells, blames, ready, solo, owners = {}, {}, {}, {}, {}, {}, {}
 end
