@@ -70,9 +70,9 @@ def draft_item(draft: Draft, capacity: int | None) -> tuple[tuple[Any, ...], byt
         f"{draft.queue}/{draft.handler}",
         str(draft.checksum),  # goes into a hash as it is, and the script need not write it down
         draft.digest.decode("latin-1"),  # MessagePack strings are text
-        str(draft.priority),
-        str(draft.timeout),
-        str(draft.retries),
+        draft.priority,
+        draft.timeout,
+        draft.retries,
         draft.keep_result,
         "/".join(draft.tags) if draft.tags else None,
         draft.delay,

@@ -1,6 +1,12 @@
 -- A draft becomes a task. A draft is {id, lane, checksum, digest, priority, timeout, retries, keep_result, tags, delay,
 -- run_at, expires_at, key, schedule, capacity}; its payload is a text of ARGV.
 local births = {} -- lane -> {numbers and ids of its new tasks, ranks and ids of those that are ready}
+local written = setmetatable({}, { -- what many drafts have in common, as text
+  __index = function(known, number)
+    known[number] = text(number)
+    return known[number]
+  end,
+})
 
 -- Store draft `n` as number `no`. `end_births` has to follow.
 local function bear(n, d, no)
@@ -20,11 +26,11 @@ local function bear(n, d, no)
     payload = '1'
   end
   if body then
-    call('HSET', key, 'ln', lane, 'st', 'P', 'no', no, 'at', now, 'pri', d[5], 'sum', d[3], 'dig', d[4], 'to', d[6],
-      'ret', d[7], body, payload)
+    call('HSET', key, 'ln', lane, 'st', 'P', 'no', no, 'at', now, 'pri', written[d[5]], 'sum', d[3], 'dig', d[4],
+      'to', written[d[6]], 'ret', written[d[7]], body, payload)
   else
-    call('HSET', key, 'ln', lane, 'st', 'P', 'no', no, 'at', now, 'pri', d[5], 'sum', d[3], 'dig', d[4], 'to', d[6],
-      'ret', d[7])
+    call('HSET', key, 'ln', lane, 'st', 'P', 'no', no, 'at', now, 'pri', written[d[5]], 'sum', d[3], 'dig', d[4],
+      'to', written[d[6]], 'ret', written[d[7]])
   end
   local born = births[lane]
   if not born then
