@@ -18,7 +18,7 @@ import time
 from typing import Any
 
 from harness import HANDLERS, Node, arguments, moment, node, report, tasks, until
-from parts.servers import facts, settings, store
+from parts.servers import Server, facts, settings, store
 
 WAITING, DRAINED = 500_000, 20_000
 FEW_WAITING, FEW_DRAINED = 10_000, 1_000
@@ -49,12 +49,14 @@ LOOKED_AT = {
 class Drain:
     """Drains of one node: the queue is paused, filled (where it has to be), resumed, and paused again."""
 
-    def __init__(self, running: Node, count: int) -> None:
+    def __init__(self, running: Node, redis: Server | None, count: int) -> None:
         self.running = running
+        self.redis = redis
         self.count = count
         self.done = 0
         self.rates: list[float] = []
         self.cpu: list[float] = []
+        self.redis_cpu: list[float] = []
         self.steer("pause")
 
     def steer(self, verb: str) -> None:
@@ -64,12 +66,12 @@ class Drain:
         """One drain. Its rate is taken from the tasks' own times, first start to last finish."""
         if fill:
             self.running.submit(self.count, handler="noop0")
-        goal, cpu, began = self.done + self.count, self.running.cpu_seconds(), time.time()
+        goal, cpu, redis_cpu, began = self.done + self.count, self.running.cpu_seconds(), self._redis_cpu(), time.time()
         self.steer("resume")
         until(lambda: self.running.counts()["completed"] >= goal, 120)
         self.steer("pause")
         until(lambda: not self.running.counts()["processing"], 30)
-        cpu = self.running.cpu_seconds() - cpu
+        cpu, redis_cpu = self.running.cpu_seconds() - cpu, self._redis_cpu() - redis_cpu
         total = self.running.counts()["completed"]
         drained = total - self.done
         all_done = tasks(self.running.client, status="completed")
@@ -81,7 +83,16 @@ class Drain:
         span = max(moment(task["finishedAt"]) for task in seen) - min(moment(task["startedAt"]) for task in seen)
         self.rates.append(drained / span)
         self.cpu.append(cpu / drained * 1e6)
+        self.redis_cpu.append(redis_cpu / drained * 1e6)
         self.done = total
+
+    def _redis_cpu(self) -> float:
+        return 0.0 if self.redis is None else self.redis.cpu_seconds()
+
+    def forget(self) -> None:
+        """What was measured so far, since it only warmed up."""
+        for measured in (self.rates, self.cpu, self.redis_cpu):
+            measured.clear()
 
 
 def looks(running: Node, paths: tuple[str, ...]) -> list[float]:
@@ -102,15 +113,14 @@ def beside(way: str, program: str | None, waiting: int, count: int, rounds: int)
         node(**SETTINGS, **settings(its)) as lonely,
         node(**SETTINGS, **settings(redis)) as loaded,
     ):
-        alone, beside = Drain(lonely, count), Drain(loaded, count)
+        alone, beside = Drain(lonely, its, count), Drain(loaded, redis, count)
         loaded.client.call("POST", "/api/queues/asleep/pause")
         # Each round takes the oldest: what the lane is to keep waiting comes on top.
         more = 2 * count * (rounds + 1) if way == "lane" else 0
         loaded.submit(waiting + more, **WAYS[way])
         for drain in (alone, beside):
-            drain.take(fill=way != "lane" or drain is alone)  # warms up
-            drain.rates.clear()
-            drain.cpu.clear()
+            drain.take(fill=way != "lane" or drain is alone)
+            drain.forget()
         for _ in range(rounds):
             alone.take(fill=True)
             beside.take(fill=way != "lane")
@@ -124,6 +134,8 @@ def beside(way: str, program: str | None, waiting: int, count: int, rounds: int)
     report("backlog_drain", beside.rates, "tasks/s", **about)
     report("backlog_ratio", _percents(beside.rates, alone.rates), "% of alone", **about)
     report("backlog_cpu_ratio", _percents(beside.cpu, alone.cpu), "% of alone", **about)
+    if program is not None:
+        report("backlog_redis_cpu_ratio", _percents(beside.redis_cpu, alone.redis_cpu), "% of alone", **about)
     for name, spans in times.items():
         report(f"backlog_{name}", spans, "ms", **about)
     report("backlog_rss", [memory], "MB", **about)
