@@ -58,8 +58,7 @@ def claimed(call: Call, reply: Any, run: Run, fetch: Fetch, aging: int) -> v.Cla
         missing = list(verb.groups)
         for n, group in enumerate(groups):
             before = len(damaged)
-            for task, row in _read(verb, (now, node), group, fetch):
-                lost = rows.unreadable(rows.pairs(row[:-3]))
+            for task, row, lost in _read(verb, (now, node), group, fetch):
                 if intact(task) and not lost:
                     parts[n].append(task)
                 else:
@@ -102,19 +101,22 @@ def _waited(task: Task) -> tuple[Any, ...]:
     return *_run(task), str(task.fence), task.attempt - 1 or False, "", False, False, False, False, ()
 
 
-def _read(verb: v.Claim, run: tuple[bytes, bytes], group: Any, fetch: Fetch) -> Iterator[tuple[Task, Any]]:
-    """The tasks of a group as they are now, each with its row, which says what it was."""
+def _read(
+    verb: v.Claim, run: tuple[bytes, bytes], group: Any, fetch: Fetch
+) -> Iterator[tuple[Task, Any, dict[bytes, str]]]:
+    """The tasks of a group as they are now, each with its row, which says what it was, and what of that is lost."""
     now, node = run
     large = [row[-3].decode() for row in group if row[-1] is None and b"big" in row[:-3:2]]
     bodies = dict(zip(large, fetch(large), strict=True)) if large else {}
     for row in group:
         *flat, task_id, fence, body = row
         fields = rows.pairs(flat)
+        lost = rows.unreadable(fields)
         attempt = int(fields.get(b"att", 0)) + 1
         fields |= {b"id": task_id, b"st": b"R", b"own": verb.owner, b"nod": node, b"req": verb.request, b"fe": fence}
         fields |= {b"att": attempt, b"beg": now}
         fields.pop(b"pro", None)
-        yield rows.task(fields, body or bodies.get(task_id.decode())), row
+        yield rows.task(fields, body or bodies.get(task_id.decode())), row, lost
 
 
 def said(lost: dict[bytes, str]) -> str:
