@@ -26,7 +26,7 @@ from taskqueue.core.config import Config
 from taskqueue.core.errors import StoreError
 from taskqueue.core.states import judge
 from taskqueue.core.task import Draft, Status, Task, born
-from taskqueue.core.views import DeadCount, Filter, Held, Member, NotePage, Page, QueueView
+from taskqueue.core.views import DeadCount, Filter, Held, LeaseView, Member, NotePage, Page, QueueView
 
 HOT = (ev.Complete, ev.Fail, ev.Release, ev.Snooze, ev.Report)
 EVENTS = (*HOT, ev.Cancel, ev.Retry, ev.Replay, ev.Update, ev.Delete)
@@ -69,6 +69,8 @@ class MemoryStore:
             v.Register: self._members.register,
             v.Beat: self._members.beat,
             v.Deregister: lambda verb, now: self._members.deregister(verb, now, self._table.holds(verb.owner)),
+            v.Lease: self._members.lease,
+            v.Renew: self._renew,
             v.Drain: self._members.drain,
             v.Campaign: lambda verb, _now: self._members.campaign(verb),
             v.Resign: lambda verb, _now: self._members.resign(verb),
@@ -153,6 +155,17 @@ class MemoryStore:
                 self._members.order_cancel(task.owner, task.id, task.fence, now)
         return v.Answer(code, after.status, None if isinstance(event, HOT) else after)
 
+    def _renew(self, verb: v.Renew, now: int) -> v.Answer:
+        task = self._table.tasks.get(verb.task)
+        if task is None:
+            return v.Answer(ev.Code.NOT_FOUND)
+        seat = self._members.acting(verb.owner)
+        held = task.status is Status.PROCESSING and (task.owner, task.fence) == (verb.owner, verb.fence)
+        if not held or seat is None or seat.ttl is None:
+            return v.Answer(ev.Code.STALE, task.status)
+        self._members.renew(seat, now)
+        return v.Answer(ev.Code.OK, task.status)
+
     # -- the leader's --------------------------------------------------------------------------------------------------
 
     def _led(
@@ -221,7 +234,12 @@ class MemoryStore:
     def members(self) -> list[Member]:
         """See `Store.members`."""
         with self._lock:
-            return [seat.member for seat in self._members.seats.values()]
+            return [seat.member for seat in self._members.nodes()]
+
+    def leases(self) -> list[LeaseView]:
+        """See `Store.leases`."""
+        with self._lock:
+            return self._members.leases()
 
     def held(self, owner: str) -> list[Held]:
         """See `Store.held`."""

@@ -25,7 +25,7 @@ class Claims:
 
     def claim(self, verb: v.Claim, now: int) -> v.Claimed:
         """Take what fits into the groups, or answer again what this very claim took."""
-        seat = self._members.live(verb.owner)
+        seat = self._members.acting(verb.owner)
         if seat is None:
             return v.Claimed(ev.Code.FENCED)
         if verb.request < seat.request:
@@ -38,8 +38,18 @@ class Claims:
             tasks = ((),) * len(verb.groups)
             if not seat.member.draining:
                 self._table.promote(v.PROMOTED_PER_CLAIM, now)
-                tasks = tuple(self._take(group, seat, now, given_up) for group in verb.groups)
+                tasks = self._fill(verb.groups, seat, now, given_up)
         return v.Claimed(ev.Code.OK, tasks, self._table.head(DELAYED), self._solo_since(verb.groups), tuple(given_up))
+
+    def _fill(
+        self, groups: tuple[v.Group, ...], seat: Seat, now: int, given_up: list[v.GivenUp]
+    ) -> tuple[tuple[Task, ...], ...]:
+        """What each group takes; nothing beside a suspect that the first has taken."""
+        taken: list[tuple[Task, ...]] = []
+        for group in groups:
+            alone = taken and groups[0].solo and taken[0]
+            taken.append(() if alone else self._take(group, seat, now, given_up))
+        return tuple(taken)
 
     def _solo_since(self, groups: tuple[v.Group, ...]) -> int | None:
         """Since when the longest waiting suspect of the groups' lanes could run."""

@@ -14,17 +14,20 @@ from msgspec.structs import replace
 
 from storage import verbs as v
 from taskqueue.core.events import Code
-from taskqueue.core.views import Member
+from taskqueue.core.views import LeaseView, Member
 
 
 @dataclass
 class Seat:
-    """An incarnation: what others see of it, its open orders, its last claim, and since when it is gone."""
+    """An incarnation: what others see of it, its open orders, its last claim, and since when it is gone. `ttl`: it is
+    the lease of a worker from outside, and no node.
+    """
 
     member: Member
     orders: dict[int, v.Order] = field(default_factory=dict)
     request: int = 0
     gone_at: int | None = None
+    ttl: int | None = None
 
     @property
     def live(self) -> bool:
@@ -45,9 +48,18 @@ class Members:
         self._ordered = 0
 
     def live(self, owner: str) -> Seat | None:
-        """The seat of an incarnation that may act; None where it is unknown, fenced or has left."""
+        """The seat of a node that may act; None where it is unknown, fenced or has left."""
+        seat = self.acting(owner)
+        return seat if seat is not None and seat.ttl is None else None
+
+    def acting(self, owner: str) -> Seat | None:
+        """The same of a node or a lease."""
         seat = self.seats.get(owner)
         return seat if seat is not None and seat.live else None
+
+    def nodes(self) -> list[Seat]:
+        """Every seat that is no lease."""
+        return [seat for seat in self.seats.values() if seat.ttl is None]
 
     def fenced(self, owner: str) -> bool:
         """Was it declared dead?"""
@@ -58,7 +70,7 @@ class Members:
     def register(self, verb: v.Register, now: int) -> v.Answer:
         """A node starts. A repeat by a live incarnation only renews what it says of itself."""
         if verb.alone:
-            for seat in self.seats.values():
+            for seat in self.nodes():
                 if seat.live and seat.member.owner != verb.owner:
                     self._fence(seat, now)
         known = self.seats.get(verb.owner)
@@ -102,7 +114,7 @@ class Members:
         seat.change(beat=seat.member.beat + 1, beat_at=now, running=verb.running)
         for number in verb.done:
             seat.orders.pop(number, None)
-        beats = {seat.member.owner: seat.member.beat for seat in self.seats.values() if seat.live}
+        beats = {seat.member.owner: seat.member.beat for seat in self.nodes() if seat.live}
         return v.Beaten(Code.OK, beats, tuple(seat.orders.values()), now)
 
     def deregister(self, verb: v.Deregister, now: int, holds: bool) -> v.Answer:
@@ -112,10 +124,43 @@ class Members:
             return v.Answer(Code.FENCED)
         if holds:
             return v.Answer(Code.REFUSED)
-        if seat.live:
+        if seat.live and seat.ttl is not None and not verb.trace:
+            del self.seats[verb.owner]
+        elif seat.live:
             seat.change(left=True, running=0)
             self._leave(seat, now)
         return v.Answer(Code.OK)
+
+    def lease(self, verb: v.Lease, now: int) -> v.Answer:
+        """A worker from outside begins a lease, or goes on with it."""
+        seat = self.seats.get(verb.owner)
+        if seat is None:
+            nobody: dict[str, Any] = {"host": "", "pid": 0, "workers": 0, "queues": (), "handlers": (), "running": 0}
+            states = {"fenced": False, "draining": False, "left": False}
+            member = Member(
+                owner=verb.owner, node=verb.node, started_at=now, beat=0, beat_at=now, **nobody, **states
+            )
+            seat = self.seats[verb.owner] = Seat(member, ttl=verb.ttl)
+        if not seat.live:
+            return v.Answer(Code.FENCED)
+        if seat.ttl is None:
+            return v.Answer(Code.REFUSED)
+        seat.ttl = verb.ttl
+        seat.change(node=verb.node)
+        self.renew(seat, now)
+        return v.Answer(Code.OK)
+
+    def renew(self, seat: Seat, now: int) -> None:
+        """The holder of a lease lives."""
+        seat.change(beat=seat.member.beat + 1, beat_at=now)
+
+    def leases(self) -> list[LeaseView]:
+        """Every lease that is not over, or was fenced."""
+        return [
+            LeaseView(owner=owner, node=one.member.node, ttl=one.ttl, beat=one.member.beat, fenced=one.member.fenced)
+            for owner, one in sorted(self.seats.items())
+            if one.ttl is not None and not one.member.left
+        ]
 
     def drain(self, verb: v.Drain, now: int) -> v.Answer:
         """Tell the live incarnation of a node to stop claiming, or to go on."""
@@ -146,11 +191,12 @@ class Members:
     def forget(self, now: int, holds: Callable[[str], bool]) -> None:
         """Forget who has been gone for long, but nobody in whose hands there is a task still."""
         for owner, seat in list(self.seats.items()):
-            if seat.gone_at is not None and now - seat.gone_at > v.MEMBER_MEMORY and not holds(owner):
+            memory = v.MEMBER_MEMORY if seat.ttl is None else v.LEASE_MEMORY
+            if seat.gone_at is not None and now - seat.gone_at > memory and not holds(owner):
                 del self.seats[owner]
 
     def _named(self, node: str) -> list[Seat]:
-        return [seat for seat in self.seats.values() if seat.live and seat.member.node == node]
+        return [seat for seat in self.nodes() if seat.live and seat.member.node == node]
 
     def _order(self, seat: Seat, now: int, kind: str, task: str = "", fence: int = 0) -> None:
         self._ordered = max(self._ordered + 1, now)  # it never comes back, see `lua/lib.lua`

@@ -122,7 +122,7 @@ ANSWERS: dict[str, Answers] = {
     **dict.fromkeys((script for script, _ in MAKERS.values()), _plain),
     "submit": _submitted,
     "submit_all": lambda call, reply: [tuple(_submitted(call, reply))],
-    **dict.fromkeys(("fail", "release", "snooze", "progress"), _hot),
+    **dict.fromkeys(("fail", "release", "snooze", "progress", "renew"), _hot),
     "complete": _completed,
     **dict.fromkeys(("cancel", "retry", "replay", "update", "delete"), _cold),
     "beat": _beaten,

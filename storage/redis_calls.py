@@ -192,7 +192,8 @@ def _tick(verb: v.Tick, texts: list[bytes]) -> Any:
 
 def _prune(verb: v.PruneOld, _: list[bytes]) -> Any:
     keep = [(LETTER[one.status], one.age, one.count) for one in verb.keep]
-    return verb.leader, verb.epoch, verb.limit, keep, v.MEMBER_MEMORY, v.TALLIES_KEPT, v.DETAILS_KEPT
+    ages = (v.MEMBER_MEMORY, v.TALLIES_KEPT, v.DETAILS_KEPT, v.LEASE_MEMORY)
+    return verb.leader, verb.epoch, verb.limit, keep, *ages
 
 
 Make = Callable[[Any, list[bytes]], Any]
@@ -216,7 +217,9 @@ MAKERS: dict[type[Any], tuple[str, Make]] = {
     ev.Delete: ("delete", lambda e, _: (e.id, e.op)),
     v.Register: ("register", _register),
     v.Beat: ("beat", lambda verb, _: (verb.owner, verb.running, verb.done)),
-    v.Deregister: ("deregister", lambda verb, _: (verb.owner,)),
+    v.Deregister: ("deregister", lambda verb, _: (verb.owner, verb.trace)),
+    v.Lease: ("lease", lambda verb, _: (verb.owner, verb.node, verb.ttl)),
+    v.Renew: ("renew", lambda verb, _: (verb.owner, verb.task, str(verb.fence))),
     v.Drain: ("drain", lambda verb, _: (verb.node, verb.on)),
     v.Campaign: ("campaign", lambda verb, _: (verb.owner, verb.epoch, verb.beat)),
     v.Resign: ("resign", lambda verb, _: (verb.owner, verb.epoch)),
@@ -236,8 +239,8 @@ MAKERS: dict[type[Any], tuple[str, Make]] = {
 }
 """The script of each verb, and what it takes."""
 
-TOGETHER = frozenset({v.Submit, *(kind for kind in MAKERS if issubclass(kind, ev.Event))})
+TOGETHER = frozenset({v.Submit, v.Renew, *(kind for kind in MAKERS if issubclass(kind, ev.Event))})
 """What shares a call."""
 
-REPEATABLE = frozenset({v.SubmitAll, v.Claim, v.Beat, v.Pause, v.Resume})
+REPEATABLE = frozenset({v.SubmitAll, v.Claim, v.Beat, v.Lease, v.Pause, v.Resume})
 """What is harmless twice without a name; all others that do not share a call get one."""

@@ -66,6 +66,8 @@ def claimed(call: Call, reply: Any, run: Run, fetch: Fetch, aging: int) -> v.Cla
                     damaged.append(_as_it_was(task, row[:-3], texts, lost))
                     spoilt.append(task)
             missing[n] = replace(verb.groups[n], n=len(damaged) - before)
+        if verb.groups and verb.groups[0].solo and groups[0] and not parts[0]:
+            missing[1:] = verb.groups[1:]  # kept empty beside suspects that all are damaged
         if not damaged:
             return v.Claimed(code, tuple(map(tuple, parts)), _number(due), _number(since), tuple(given_up))
         done = _give_up(damaged, texts, run)

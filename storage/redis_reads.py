@@ -21,7 +21,7 @@ from storage.redis_link import Pool
 from storage.redis_rows import LETTER, STATUS
 from taskqueue.core.errors import UnknownCursor
 from taskqueue.core.task import Cause, Status, Task
-from taskqueue.core.views import DeadCount, Filter, Held, Lane, Member, NotePage, Page, QueueView
+from taskqueue.core.views import DeadCount, Filter, Held, Lane, LeaseView, Member, NotePage, Page, QueueView
 
 log = logging.getLogger("taskqueue.storage")
 
@@ -132,6 +132,11 @@ class Reads:
     def members(self) -> list[Member]:
         """See `Store.members`."""
         return [rows.member(*row) for row in self._read("members") if row[1]]
+
+    @_readable
+    def leases(self) -> list[LeaseView]:
+        """See `Store.leases`."""
+        return sorted((rows.lease(*row) for row in self._read("leases")), key=lambda lease: lease.owner)
 
     @_readable
     def held(self, owner: str) -> list[Held]:

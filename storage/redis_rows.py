@@ -13,7 +13,7 @@ from msgspec import json, msgpack
 from storage import verbs as v
 from taskqueue.core.errors import StoreError
 from taskqueue.core.task import HISTORY_LENGTH, Attempt, Cause, Draft, Outcome, Progress, Status, Task, TaskError
-from taskqueue.core.views import Declaration, Member, NoteView
+from taskqueue.core.views import Declaration, LeaseView, Member, NoteView
 
 LETTER = {
     Status.PENDING: "P",
@@ -239,6 +239,13 @@ def member(owner: bytes, row: Row) -> Member:
         fenced=b"fenced" in fields,
         draining=b"draining" in fields,
         left=b"gone" in fields and b"fenced" not in fields,
+    )
+
+
+def lease(owner: bytes, node: bytes, ttl: bytes, beat: bytes, fenced: bytes | None) -> LeaseView:
+    """A lease."""
+    return LeaseView(
+        owner=owner.decode(), node=node.decode(), ttl=int(ttl), beat=int(beat), fenced=fenced is not None
     )
 
 

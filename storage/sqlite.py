@@ -63,6 +63,8 @@ VERBS: dict[type[Any], Do] = {
     v.Register: sqlite_members.register,
     v.Beat: sqlite_members.beat,
     v.Deregister: sqlite_members.deregister,
+    v.Lease: sqlite_members.lease,
+    v.Renew: sqlite_members.renew,
     v.Drain: sqlite_members.drain,
     v.Campaign: sqlite_members.campaign,
     v.Resign: sqlite_members.resign,

@@ -47,7 +47,7 @@ def claim(tx: Tx, verb: v.Claim) -> v.Claimed:
         tasks = ((),) * len(verb.groups)
         if not draining:
             promote(tx, v.PROMOTED_PER_CLAIM)
-            tasks = tuple(_take(tx, group, verb, node, given_up) for group in verb.groups)
+            tasks = _fill(tx, verb, node, given_up)
     due = tx.one("claim.due")
     since = [tx.one("claim.since", lane) for group in verb.groups for lane in tx.lanes.turns(SOLO, group)]
     solo_since = min((row[0] for row in since if row), default=None)
@@ -62,6 +62,15 @@ def promote(tx: Tx, limit: int) -> int:
     for _, lane, place, solo in due:
         tx.lanes.move(lane, place, SOLO if solo else READY)
     return len(due)
+
+
+def _fill(tx: Tx, verb: v.Claim, node: str, given_up: list[v.GivenUp]) -> tuple[tuple[Task, ...], ...]:
+    """What each group takes; nothing beside a suspect that the first has taken."""
+    taken: list[tuple[Task, ...]] = []
+    for group in verb.groups:
+        alone = taken and verb.groups[0].solo and taken[0]
+        taken.append(() if alone else _take(tx, group, verb, node, given_up))
+    return tuple(taken)
 
 
 def _take(tx: Tx, group: v.Group, verb: v.Claim, node: str, given_up: list[v.GivenUp]) -> tuple[Task, ...]:

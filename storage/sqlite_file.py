@@ -21,7 +21,7 @@ from taskqueue.core.errors import ConfigError, StoreDamaged
 
 NAME = "taskqueue.db"
 APPLICATION = 0x5451_5545  # "TQUE"
-SCHEMA = 1
+SCHEMA = 2
 """The version of `schema.sql`."""
 
 PRAGMAS: tuple[tuple[str, str, str | int], ...] = (
@@ -120,10 +120,35 @@ def prepare(path: Path) -> None:
     log = Path(f"{path}-wal")
     if path.exists():
         check(path)
+        upgrade(path)
     elif _holds_frames(log):
         raise _damaged(path, f"it is missing, but its log {log.name} is there")
     else:
         create(path)
+
+
+UPGRADES = {
+    1: """
+        ALTER TABLE members ADD COLUMN ttl INTEGER;
+        DROP INDEX members_live;
+        CREATE INDEX members_live ON members (node) WHERE gone_at IS NULL AND ttl IS NULL;
+        CREATE INDEX members_nodes ON members (number) WHERE ttl IS NULL;
+        CREATE INDEX members_leases ON members (owner) WHERE ttl IS NOT NULL AND (gone_at IS NULL OR fenced);
+        CREATE INDEX members_gone ON members (gone_at) WHERE gone_at IS NOT NULL;
+    """,
+}
+"""What makes the next version's file of one of this version."""
+
+
+def upgrade(path: Path) -> None:
+    """Make this version's file of an older one, in one transaction."""
+    with closing(reader(path)) as connection:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version == SCHEMA:
+        return
+    steps = "".join(UPGRADES[old] for old in range(version, SCHEMA))
+    with closing(writer(path)) as connection:
+        connection.executescript(f"BEGIN IMMEDIATE; {steps} PRAGMA user_version = {SCHEMA}; COMMIT")
 
 
 def check(path: Path) -> None:

@@ -50,7 +50,7 @@ def expire_due(tx: Tx, verb: v.ExpireDue) -> v.Moved:
 
 def prune_old(tx: Tx, verb: v.PruneOld) -> v.Moved:
     """Delete finished tasks beyond what is to be kept, the oldest first; forget what else is old, and empty lanes."""
-    tx.run("member.forget", tx.now - v.MEMBER_MEMORY)
+    tx.run("member.forget", tx.now - v.MEMBER_MEMORY, tx.now - v.LEASE_MEMORY)
     more = tx.run("keep.keys", tx.now - v.KEY_LIFETIME, verb.limit) == verb.limit
     more = forget(tx, verb.limit) or more
     ids: list[str] = []

@@ -6,9 +6,10 @@ State: none of its own; a member that is fenced or has left (`gone_at`) stays so
 from __future__ import annotations
 
 from storage import verbs as v
-from storage.sqlite_rows import numbers, text
+from storage.sqlite_rows import STATUS, numbers, text
 from storage.sqlite_tx import Tx
 from taskqueue.core.events import Code
+from taskqueue.core.task import Status
 
 
 def register(tx: Tx, verb: v.Register) -> v.Answer:
@@ -47,9 +48,30 @@ def deregister(tx: Tx, verb: v.Deregister) -> v.Answer:
         return v.Answer(Code.FENCED)
     if tx.one("member.holds", verb.owner):
         return v.Answer(Code.REFUSED)
-    if tx.run("member.leave", verb.owner, tx.now):
+    if known[2] is not None and not verb.trace:
+        tx.run("member.untrace", verb.owner)
+    elif tx.run("member.leave", verb.owner, tx.now) and known[2] is None:
         tx.run("member.forget_orders")
     return v.Answer(Code.OK)
+
+
+def lease(tx: Tx, verb: v.Lease) -> v.Answer:
+    """A worker from outside begins a lease, or goes on with it."""
+    known = tx.one("member.state", verb.owner)
+    if known is not None and known[1] is not None:
+        return v.Answer(Code.FENCED)
+    if known is not None and known[2] is None:
+        return v.Answer(Code.REFUSED)
+    tx.run("member.lease", verb.owner, verb.node, verb.ttl, tx.now)
+    return v.Answer(Code.OK)
+
+
+def renew(tx: Tx, verb: v.Renew) -> v.Answer:
+    """The holder of a lease lives, and holds this task."""
+    if tx.run("member.renew", verb.owner, verb.task, verb.fence, tx.now):
+        return v.Answer(Code.OK, Status.PROCESSING)
+    known = tx.one("event.state", verb.task)
+    return v.Answer(Code.NOT_FOUND) if known is None else v.Answer(Code.STALE, STATUS[known[1]])
 
 
 def drain(tx: Tx, verb: v.Drain) -> v.Answer:

@@ -21,7 +21,7 @@ from storage.sqlite_schedules import schedule
 from storage.sqlite_sql import statements
 from taskqueue.core.errors import StoreError, UnknownCursor
 from taskqueue.core.task import Cause, Status, Task
-from taskqueue.core.views import DeadCount, Filter, Held, Lane, Member, NotePage, NoteView, Page, QueueView
+from taskqueue.core.views import DeadCount, Filter, Held, Lane, LeaseView, Member, NotePage, NoteView, Page, QueueView
 
 STREAMS = 1_000
 """How many (lane, place) pairs a page merges at most; where more match, it walks all tasks."""
@@ -98,6 +98,14 @@ class Reads:
         """See `Store.members`."""
         with self._reading() as run:
             return [member(row) for row in run("member.all")]
+
+    def leases(self) -> list[LeaseView]:
+        """See `Store.leases`."""
+        with self._reading() as run:
+            return [
+                LeaseView(owner=owner, node=node, ttl=ttl, beat=beat, fenced=fenced == 1)
+                for owner, node, ttl, beat, fenced in run("member.leases")
+            ]
 
     def held(self, owner: str) -> list[Held]:
         """See `Store.held`."""

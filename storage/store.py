@@ -16,7 +16,7 @@ from taskqueue.core.config import Config
 from taskqueue.core.errors import ConfigError, StoreError
 from taskqueue.core.events import Event
 from taskqueue.core.task import Status, Task
-from taskqueue.core.views import DeadCount, Filter, Held, Member, NotePage, Page, QueueView, RedisView
+from taskqueue.core.views import DeadCount, Filter, Held, LeaseView, Member, NotePage, Page, QueueView, RedisView
 
 Verb = (
     Event
@@ -26,6 +26,8 @@ Verb = (
     | v.Register
     | v.Beat
     | v.Deregister
+    | v.Lease
+    | v.Renew
     | v.Drain
     | v.Campaign
     | v.Resign
@@ -82,7 +84,12 @@ class Store(Protocol):
         """Every queue that holds a task or is paused, by name."""
 
     def members(self) -> list[Member]:
-        """Every incarnation that the store remembers (those gone for more than an hour are forgotten), oldest first."""
+        """Every node's incarnation that the store remembers (those gone for more than an hour are forgotten), oldest
+        first.
+        """
+
+    def leases(self) -> list[LeaseView]:
+        """Every lease that is not over, or was fenced and is not forgotten, by owner."""
 
     def held(self, owner: str) -> list[Held]:
         """What the store thinks that `owner` runs."""

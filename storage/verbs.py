@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from taskqueue.core.clock import HOUR
+from taskqueue.core.clock import HOUR, MINUTE
 from taskqueue.core.events import Code
 from taskqueue.core.task import Cause, Draft, Status, Task
 from taskqueue.core.views import Declaration
@@ -27,6 +27,9 @@ EXAMINED_PER_PAGE = 1_000
 
 BYTES_PER_PAGE = 8 * 1024 * 1024
 """A page of `find` ends with the task whose payload and result, added to those before, reach so much."""
+
+LEASE_MEMORY = 1 * MINUTE
+"""How long a lease that is over is remembered, so that a claim that comes late once more is told from a new one."""
 
 TALLIES_KEPT = 24 * HOUR
 DETAILS_KEPT = 1 * HOUR
@@ -89,7 +92,8 @@ class Group(Struct, frozen=True):
 class Claim(Struct, frozen=True):
     """Take what fits into the groups, lowest rank first. `request` grows with each new claim of one `owner`;
 
-    a repeat with the same number answers the same tasks (those it still holds) and takes no new ones.
+    a repeat with the same number answers the same tasks (those it still holds) and takes no new ones. Where the first
+    group asks for suspects and gets some, the other groups get nothing: who takes a suspect first runs it alone.
     """
 
     owner: str
@@ -171,9 +175,35 @@ class Beaten(Struct, frozen=True):
 
 
 class Deregister(Struct, frozen=True):
-    """The node leaves in good order; it must hold nothing. REFUSED while it does."""
+    """The node leaves in good order; it must hold nothing. REFUSED while it does.
+
+    So does a lease; without `trace` it was as if it had never been, unless it is over already.
+    """
 
     owner: str
+    trace: bool = True
+
+
+class Lease(Struct, frozen=True):
+    """A worker from outside takes part, for one claim and as long as it renews it: a member that is no node. `node` is
+    the name to show in the tasks that it claims, `ttl` is how long it may be silent, microseconds.
+
+    A repeat renews it. FENCED where it is over, REFUSED where `owner` is a node.
+    """
+
+    owner: str
+    node: str
+    ttl: int
+
+
+class Renew(Struct, frozen=True):
+    """The holder of a lease lives, and says so of one of its runs. STALE, with the task's state, where `owner` does not
+    hold it under this fence (any more); then nothing is renewed.
+    """
+
+    owner: str
+    task: str
+    fence: int
 
 
 class Drain(Struct, frozen=True):

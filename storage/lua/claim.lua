@@ -148,7 +148,10 @@ else
     promote(100)
     settle()
     suspects = call('SMEMBERS', k_solos)
-    for n, group in ipairs(groups) do taken[n] = group[1] > 0 and fill(group) or {} end
+    for n, group in ipairs(groups) do
+      local alone = n > 1 and groups[1][2] and taken[1][1] -- a suspect that was taken first is taken alone
+      taken[n] = group[1] > 0 and not alone and fill(group) or {}
+    end
     for key, list in pairs(lists) do
       local lane, ids = list.lane, list.taken
       if list.used > 0 then

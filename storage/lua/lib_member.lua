@@ -1,8 +1,9 @@
 -- Incarnations, their orders, the term.
 
+-- Is it a node's, and not gone?
 local function live(owner)
-  local state = call('HMGET', prefix .. 'member:' .. owner, 'node', 'gone')
-  return state[1] and not state[2]
+  local state = call('HMGET', prefix .. 'member:' .. owner, 'node', 'gone', 'ttl')
+  return state[1] and not state[2] and not state[3]
 end
 
 -- The node hears of it with its next beat, which the hint brings on.
@@ -13,8 +14,14 @@ end
 
 -- It is gone for good: fenced, or left.
 local function depart(owner, ...)
-  local node = call('HGET', prefix .. 'member:' .. owner, 'node')
+  local state = call('HMGET', prefix .. 'member:' .. owner, 'node', 'ttl')
+  local node = state[1]
   call('HSET', prefix .. 'member:' .. owner, 'gone', now, ...)
+  if state[2] then
+    call('ZADD', k_lapsed, now, owner)
+    if ... ~= 'fenced' then call('SREM', k_leases, owner) end
+    return
+  end
   call('UNLINK', prefix .. 'orders:' .. owner)
   call('HDEL', k_live, owner)
   if node and call('HGET', k_nodes, node) == owner then call('HDEL', k_nodes, node) end

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- Delete finished tasks beyond what is kept, the oldest first; forget members and tallies that are old.
--- Takes: {leader, epoch, limit, {{state, age, count}, ...}, age of members, age of tallies, age of their details}.
+-- Takes: {leader, epoch, limit, {{state, age, count}, ...}, age of members, age of tallies, age of their details, age of leases}.
 -- Answers {code, how many, ids, may be more}.
 -- uses: lib, lib_index, lib_task, lib_member
 if deposed() then return answer({ 'deposed' }) end
@@ -29,6 +29,13 @@ for _, owner in ipairs(call('ZRANGE', k_members, 0, -1)) do
   if gone_at and clock - gone_at > items[5] and call('EXISTS', prefix .. 'run:' .. owner) == 0 then
     call('UNLINK', prefix .. 'member:' .. owner)
     call('ZREM', k_members, owner)
+  end
+end
+for _, owner in ipairs(call('ZRANGE', k_lapsed, '-inf', '(' .. text(clock - items[8]), 'BYSCORE', 'LIMIT', 0, 1000)) do
+  if call('EXISTS', prefix .. 'run:' .. owner) == 0 then
+    call('UNLINK', prefix .. 'member:' .. owner)
+    call('ZREM', k_lapsed, owner)
+    call('SREM', k_leases, owner)
   end
 end
 for _, minute in ipairs(call('ZRANGE', k_details, '-inf', '(' .. text(clock - items[7]), 'BYSCORE', 'LIMIT', 0, 100)) do

@@ -5,7 +5,7 @@ UPDATE term SET
     epoch = CASE WHEN owner IS :owner AND epoch = :epoch THEN epoch ELSE epoch + 1 END,
     owner = :owner
 WHERE epoch = :epoch AND (beat = :beat OR owner IS :owner)
-    AND EXISTS (SELECT 1 FROM members WHERE owner = :owner AND gone_at IS NULL)
+    AND EXISTS (SELECT 1 FROM members WHERE owner = :owner AND gone_at IS NULL AND ttl IS NULL)
 
 -- :term
 SELECT owner, epoch, beat FROM term

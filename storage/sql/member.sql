@@ -1,22 +1,22 @@
 -- :all
--- Every incarnation, oldest first.
+-- Every node's incarnation, oldest first.
 SELECT
     owner, node, host, pid, workers, queues, handlers, started_at, beat, beat_at, running, draining, fenced,
     gone_at IS NOT NULL
-FROM members ORDER BY number
+FROM members WHERE ttl IS NULL ORDER BY number
 
 -- :state
 -- takes: owner
-SELECT fenced, gone_at, beat FROM members WHERE owner = :owner
+SELECT fenced, gone_at, ttl FROM members WHERE owner = :owner
 
 -- :fence_others
 -- takes: owner, now
-UPDATE members SET fenced = 1, gone_at = :now WHERE gone_at IS NULL AND owner <> :owner
+UPDATE members SET fenced = 1, gone_at = :now WHERE gone_at IS NULL AND ttl IS NULL AND owner <> :owner
 
 -- :namesake
 -- Another live incarnation of a node.
 -- takes: owner, node
-SELECT owner FROM members WHERE gone_at IS NULL AND node = :node AND owner <> :owner LIMIT 1
+SELECT owner FROM members WHERE gone_at IS NULL AND ttl IS NULL AND node = :node AND owner <> :owner LIMIT 1
 
 -- :register
 -- A new incarnation, or what a live one says anew of itself.
@@ -29,11 +29,12 @@ ON CONFLICT (owner) DO UPDATE SET
 
 -- :beat
 -- takes: owner, now, running
-UPDATE members SET beat = beat + 1, beat_at = :now, running = :running WHERE owner = :owner AND gone_at IS NULL
+UPDATE members SET beat = beat + 1, beat_at = :now, running = :running
+WHERE owner = :owner AND gone_at IS NULL AND ttl IS NULL
 
 -- :beats
--- The beat count of every live incarnation.
-SELECT owner, beat FROM members WHERE gone_at IS NULL ORDER BY number
+-- The beat count of every node's live incarnation.
+SELECT owner, beat FROM members WHERE gone_at IS NULL AND ttl IS NULL ORDER BY number
 
 -- :done
 -- takes: owner, numbers
@@ -58,18 +59,18 @@ UPDATE members SET gone_at = :now, running = 0 WHERE owner = :owner AND gone_at 
 
 -- :drain
 -- takes: node, draining
-UPDATE members SET draining = :draining WHERE gone_at IS NULL AND node = :node
+UPDATE members SET draining = :draining WHERE gone_at IS NULL AND ttl IS NULL AND node = :node
 
 -- :order_drain
 -- takes: node, kind
 INSERT INTO orders (owner, kind, task, fence)
-SELECT owner, :kind, '', 0 FROM members WHERE gone_at IS NULL AND node = :node
+SELECT owner, :kind, '', 0 FROM members WHERE gone_at IS NULL AND ttl IS NULL AND node = :node
 
 -- :order_cancel
--- Tell a live owner that its run is not wanted any more.
+-- Tell a live node that its run is not wanted any more.
 -- takes: owner, task, fence
 INSERT INTO orders (owner, kind, task, fence)
-SELECT owner, 'cancel', :task, :fence FROM members WHERE gone_at IS NULL AND owner = :owner
+SELECT owner, 'cancel', :task, :fence FROM members WHERE owner = :owner AND gone_at IS NULL AND ttl IS NULL
 
 -- :forget_orders
 -- Whoever is gone has nothing to do.
@@ -77,6 +78,29 @@ DELETE FROM orders WHERE owner NOT IN (SELECT owner FROM members WHERE gone_at I
 
 -- :forget
 -- Those gone since before a moment, but nobody in whose hands there is a task still.
--- takes: before
-DELETE FROM members WHERE gone_at < :before
+-- takes: before, leases_before
+DELETE FROM members WHERE gone_at < max(:before, :leases_before) AND gone_at < iif(ttl IS NULL, :before, :leases_before)
     AND NOT EXISTS (SELECT 1 FROM tasks WHERE place = 'running' AND owner = members.owner)
+
+-- :lease
+-- A worker from outside begins a lease, or goes on with it.
+-- takes: owner, node, ttl, now
+INSERT INTO members (owner, node, host, pid, workers, queues, handlers, started_at, beat, beat_at, ttl)
+VALUES (:owner, :node, '', 0, 0, '[]', '[]', :now, 1, :now, :ttl)
+ON CONFLICT (owner) DO UPDATE SET node = excluded.node, ttl = excluded.ttl, beat = beat + 1, beat_at = excluded.beat_at
+
+-- :renew
+-- The holder of a lease lives, if it holds this task.
+-- takes: owner, task, fence, now
+UPDATE members SET beat = beat + 1, beat_at = :now WHERE owner = :owner AND gone_at IS NULL AND ttl IS NOT NULL
+    AND EXISTS (SELECT 1 FROM tasks WHERE id = :task AND place = 'running' AND owner = :owner AND fence = :fence)
+
+-- :leases
+-- Every lease that is not over, or was fenced.
+SELECT owner, node, ttl, beat, fenced FROM members
+WHERE ttl IS NOT NULL AND (gone_at IS NULL OR fenced) ORDER BY owner
+
+-- :untrace
+-- A lease under which nothing was taken.
+-- takes: owner
+DELETE FROM members WHERE owner = :owner AND gone_at IS NULL AND ttl IS NOT NULL

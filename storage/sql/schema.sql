@@ -120,9 +120,13 @@ CREATE TABLE members (
     request INTEGER NOT NULL DEFAULT 0,
     draining INTEGER NOT NULL DEFAULT 0,
     fenced INTEGER NOT NULL DEFAULT 0,
-    gone_at INTEGER
+    gone_at INTEGER,
+    ttl INTEGER -- of a lease; a node has none
 ) STRICT;
-CREATE INDEX members_live ON members (node) WHERE gone_at IS NULL;
+CREATE INDEX members_live ON members (node) WHERE gone_at IS NULL AND ttl IS NULL;
+CREATE INDEX members_nodes ON members (number) WHERE ttl IS NULL;
+CREATE INDEX members_leases ON members (owner) WHERE ttl IS NOT NULL AND (gone_at IS NULL OR fenced);
+CREATE INDEX members_gone ON members (gone_at) WHERE gone_at IS NOT NULL;
 
 CREATE TABLE orders (
     number INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -90,6 +90,16 @@ class Member(Struct, frozen=True, kw_only=True):
     left: bool
 
 
+class LeaseView(Struct, frozen=True, kw_only=True):
+    """A lease of a worker from outside. `beat` counts how often it was renewed, `ttl` is how long it may stand still."""
+
+    owner: str
+    node: str
+    ttl: int
+    beat: int
+    fenced: bool
+
+
 class Held(Struct, frozen=True):
     """A task that an incarnation holds, as the store sees it."""
 
