@@ -13,8 +13,10 @@ from queue import Empty, SimpleQueue
 
 from msgspec.structs import replace
 
+from actors.callers import Callers
 from actors.handle import Handle
-from actors.messages import Admit, Message, Operate, Replied
+from actors.leases import Leases
+from actors.messages import Admit, Lend, Message, Operate, Replied
 from actors.schedules import Schedules
 from actors.views import Views
 from actors.watchers import Watchers
@@ -77,7 +79,9 @@ class NodeGateway:
         queue: Handle,
         handlers: Mapping[str, Handler],
         watchers: Watchers,
+        callers: Callers,
         views: Views,
+        open_doors: Callable[[], bool],
     ) -> None:
         self._config = config
         self._clock = clock
@@ -109,6 +113,17 @@ class NodeGateway:
             ask=lambda verbs, note: self._ask(_operate(verbs, note)),
             submit=self.submit,
             get=self.get,
+        )
+
+        self.leases = Leases(
+            config=config,
+            clock=clock,
+            store=store,
+            handlers=handlers,
+            callers=callers,
+            seats=self._seats,
+            ask=lambda verbs, task: self._ask(lambda waiter: Lend(verbs=verbs, task=task, reply_to=waiter)),
+            open_doors=open_doors,
         )
 
     # -- tasks in ------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container
 
 from actors.board import Board
+from actors.callers import Callers
 from actors.messages import Address, OrdersFiled, TermOver, Wake, WorkHinted
 from actors.ticker import Ticker
 from cluster.incarnation import Incarnation
@@ -31,6 +32,7 @@ class Hints:
         handlers: Container[str],
         queues: tuple[str, ...],
         board: Board,
+        callers: Callers,
         random: Callable[[], float],
         ticker: Ticker,
         scheduler: Address,
@@ -41,6 +43,7 @@ class Hints:
         self._handlers = handlers
         self._queues = queues
         self._board = board
+        self._callers = callers
         self._random = random
         self._ticker = ticker
         self._scheduler = scheduler
@@ -52,6 +55,7 @@ class Hints:
         resigned; empty: anything was missed.
         """
         if not hint:
+            self._callers.call()
             self._scheduler.tell(Wake())
             self._health.tell(OrdersFiled())
         elif hint == "!":
@@ -61,6 +65,7 @@ class Hints:
                 self._health.tell(OrdersFiled())
         else:
             queue, _, handler = hint.partition("/")
+            self._callers.call(queue, handler)
             if self._serves(queue, handler):
                 self._wake(WorkHinted(handler=handler))
 

@@ -17,12 +17,14 @@ from msgspec import Struct
 
 from actors.base import NodeActor, OnDeath
 from actors.firing import Firing
+from actors.lapsing import Lapsing
 from actors.messages import (
     Address,
     CountsSeen,
     FireDue,
     HeldSeen,
     KeepHouse,
+    LeasesSeen,
     LookAtCounts,
     LookAtMembers,
     LookAtTasks,
@@ -30,6 +32,7 @@ from actors.messages import (
     MembersSeen,
     Message,
     Registered,
+    RunsSeen,
     SchedulesChanged,
     SchedulesSeen,
     StepDown,
@@ -43,7 +46,7 @@ from actors.messages import (
 )
 from actors.meter import Meter
 from actors.overdue import EVERY, Ends, Learns, Overdue
-from actors.reaping import FENCE, REAP, Reaping
+from actors.reaping import EMPTY, FENCE, LAPSE, REAP, Reaping
 from actors.ticker import Ticker
 from cluster.coordinator import Coordinator
 from cluster.incarnation import Incarnation
@@ -60,6 +63,7 @@ log = logging.getLogger("taskqueue.leader")
 
 PERIODS = {
     "members": 5 * SECOND,
+    "leases": 1 * SECOND,
     "schedules": 1 * SECOND,
     "promote": 1 * SECOND,
     "expire": 1 * SECOND,
@@ -94,6 +98,7 @@ class LeaderActor(NodeActor):
         address: Address,
         storage: Address,
         scheduler: Address,
+        queue: Address,
         ticker: Ticker,
         meter: Meter,
         random: Callable[[], float],
@@ -115,12 +120,22 @@ class LeaderActor(NodeActor):
         self._asked: dict[str, int] = {}
         self._led: tuple[str, int] | None = None
         self._meter = meter
+        ask = lambda duty, verb, now: self._ask(duty, (verb,), now) if self._free(duty, now) else None  # noqa: E731 - said twice below
         self._reaping = Reaping(
             incarnation=incarnation,
             max_crashes=config.max_crashes,
-            coordinator=coordinator,
+            lost=coordinator.lost,
             scheduler=scheduler,
-            ask=lambda duty, verb, now: self._ask(duty, (verb,), now) if self._free(duty, now) else None,
+            ask=ask,
+        )
+        self._lapsing = Lapsing(
+            incarnation=incarnation,
+            max_crashes=config.max_crashes,
+            address=address,
+            storage=storage,
+            scheduler=scheduler,
+            queue=queue,
+            ask=ask,
         )
         self._overdue = Overdue(
             config=config, coordinator=coordinator, address=address, storage=storage, random=random
@@ -144,6 +159,8 @@ class LeaderActor(NodeActor):
             TermSeen: self._term_seen,
             TermOver: self._term_over,
             MembersSeen: self._members_seen,
+            LeasesSeen: self._leases_seen,
+            RunsSeen: lambda seen: self._lapsing.runs_seen(seen, self._clock.monotonic()),
             SchedulesSeen: self._schedules_seen,
             SchedulesChanged: lambda _: self._firing.look(),
             FireDue: lambda _: self._fire(),
@@ -175,6 +192,8 @@ class LeaderActor(NodeActor):
             self._due[duty] = now + PERIODS[duty]
             if duty == "members":
                 self._storage.tell(LookAtMembers(reply_to=self._address))
+            elif duty == "leases":
+                self._lapsing.look()
             elif duty == "schedules":
                 self._firing.look()
             elif duty == "overdue":
@@ -219,6 +238,12 @@ class LeaderActor(NodeActor):
         self._overdue.seen(seen.members)
         self._reaping.seen(seen.members, epoch, now)
 
+    def _leases_seen(self, seen: LeasesSeen) -> None:
+        now = self._clock.monotonic()
+        epoch = self._coordinator.epoch(now)
+        if epoch is not None:
+            self._lapsing.seen(seen.leases, epoch, now)
+
     def _fire(self) -> None:
         epoch = self._coordinator.epoch(self._clock.monotonic())
         if epoch is not None:
@@ -259,12 +284,13 @@ class LeaderActor(NodeActor):
             log.warning("%s was not done: %s", duty, result)
         elif isinstance(written.ticket, _Campaigning) and isinstance(result, v.Elected):
             self._elected(result, written.ticket.sent)
-        elif duty.startswith(FENCE) and isinstance(result, v.Answer):
+        elif duty.startswith((FENCE, LAPSE)) and isinstance(result, v.Answer):
             if result.code is Code.DEPOSED:
                 self._deposed()
             else:
                 now = self._clock.monotonic()
-                self._reaping.fenced(duty.removeprefix(FENCE), result.code, self._coordinator.epoch(now), now)
+                hand = self._reaping if duty.startswith(FENCE) else self._lapsing.reaping
+                hand.fenced(duty.partition(" ")[2], result.code, self._coordinator.epoch(now), now)
         elif isinstance(result, v.Moved):
             self._moved(duty, result)
 
@@ -287,9 +313,10 @@ class LeaderActor(NodeActor):
             self._scheduler.tell(Wake())
         if duty == "sweep" and moved.count:
             log.error("%d tasks or counts were in limbo and have been repaired", moved.count)
-        if duty.startswith(REAP):
+        if duty.startswith((REAP, EMPTY)):
             now = self._clock.monotonic()
-            self._reaping.reaped(duty.removeprefix(REAP), moved, self._coordinator.epoch(now), now)
+            hand = self._reaping if duty.startswith(REAP) else self._lapsing.reaping
+            hand.reaped(duty.partition(" ")[2], moved, self._coordinator.epoch(now), now)
         elif moved.more:
             self._due[duty] = 0
             self._keep_house(KeepHouse())

@@ -14,7 +14,7 @@ from storage.store import Result, Verb
 from storage.verbs import Claimed, Group, Note, Schedule, Term
 from taskqueue.core.errors import StoreError
 from taskqueue.core.task import Draft, Status, Task
-from taskqueue.core.views import Held, Member
+from taskqueue.core.views import Held, LeaseView, Member
 
 
 class Address(Protocol):
@@ -63,6 +63,22 @@ class FindWork(Message, frozen=True, kw_only=True):
     reply_to: Address
 
 
+class Lend(Message, frozen=True, kw_only=True):
+    """Do what a worker from outside asked, in the name of its lease. Answered with `Replied`. `task` is the one whose
+    run ends by it, as it was just before.
+    """
+
+    verbs: tuple[Verb, ...]
+    reply_to: Address
+    task: Task | None = None
+
+
+class RunOverdue(Message, frozen=True, kw_only=True):
+    """A run under a lease has had its time: end it."""
+
+    task: Task
+
+
 class OutcomesReady(Message, frozen=True, kw_only=True):
     """Runs have ended: their outcomes wait in the pool."""
 
@@ -76,7 +92,7 @@ class CheckUnsettled(Message, frozen=True, kw_only=True):
 
 
 class Replied(Message, frozen=True, kw_only=True):
-    """What became of an `Admit` or `Operate`."""
+    """What became of an `Admit`, `Operate` or `Lend`."""
 
     results: tuple[Result | StoreError, ...]
 
@@ -106,6 +122,19 @@ class LookAtTerm(Message, frozen=True, kw_only=True):
 
 class LookAtHeld(Message, frozen=True, kw_only=True):
     """What does the store think that `owner` runs? Answered with `HeldSeen`."""
+
+    owner: str
+    reply_to: Address
+
+
+class LookAtLeases(Message, frozen=True, kw_only=True):
+    """Which workers from outside hold something? Answered with `LeasesSeen`."""
+
+    reply_to: Address
+
+
+class LookAtRuns(Message, frozen=True, kw_only=True):
+    """What is run under the lease `owner`? Answered with `RunsSeen`."""
 
     owner: str
     reply_to: Address
@@ -156,6 +185,19 @@ class HeldSeen(Message, frozen=True, kw_only=True):
 
     owner: str
     held: tuple[Held, ...]
+
+
+class LeasesSeen(Message, frozen=True, kw_only=True):
+    """The leases that are not over, or were fenced."""
+
+    leases: tuple[LeaseView, ...]
+
+
+class RunsSeen(Message, frozen=True, kw_only=True):
+    """What is run under the lease `owner`."""
+
+    owner: str
+    tasks: tuple[Task, ...]
 
 
 class SchedulesSeen(Message, frozen=True, kw_only=True):

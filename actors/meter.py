@@ -36,10 +36,20 @@ class Meter:
 
     def ended(self, run: Run, event: ev.Event, status: Status | None) -> None:
         """The store has confirmed how a run ended; `status` is the task's state now."""
-        handler = run.handler.name
-        outcome = _outcome(event)
         took = None if run.started is None or run.finished is None else run.finished - run.started
-        waited = None if run.started is None else _waited(run)
+        self._ended(run.task, event, status, took, None if run.started is None else _waited(run))
+
+    def lent(self, task: Task, event: ev.Event, status: Status | None, now: int) -> None:
+        """The same of a run of a worker from outside; `now` is the store's time, and all times are."""
+        began = task.started_at or now
+        took = None if isinstance(event, ev.Release) else max(0, now - began)
+        self._ended(task, event, status, took, max(0, began - task.due_at))
+
+    def _ended(
+        self, task: Task, event: ev.Event, status: Status | None, took: int | None, waited: int | None
+    ) -> None:
+        handler = task.handler
+        outcome = _outcome(event)
         self.metrics.ended(
             handler,
             outcome.value,
@@ -48,7 +58,7 @@ class Meter:
         )
         with self._lock:
             counts = self._counts
-            self.rates.finished(run.task.queue)
+            self.rates.finished(task.queue)
             if took is not None:
                 counts[f"run@{handler}:{bucket(took)}"] += 1
             if waited is not None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from actors.board import Board
+from actors.callers import Announcer, Callers
 from actors.channel import Channel
 from actors.company import Company, check, time_of
 from actors.gateway import NodeGateway, Waiter
@@ -116,6 +117,7 @@ class Node:
         self._company = company = Company(config, store, me, handle("storage"))
         self._coordinator = coordinator = company.coordinator
         self._watchers = watchers = Watchers()
+        self._callers = callers = Callers()
         rates = Rates(clock)
         meter = Meter(rates, metrics)
         desk = Desk(self.pool, clock, config.max_result_bytes)
@@ -146,7 +148,9 @@ class Node:
                 health=handle("health"),
                 leader=handle("leader"),
                 pool=self.pool,
+                handlers=handlers,
                 watchers=watchers,
+                callers=callers,
                 meter=meter,
                 open_doors=lambda: not self.board.closing,
             ),
@@ -173,7 +177,8 @@ class Node:
                 coordinator=coordinator,
                 address=handle("leader"),
                 storage=handle("storage"),
-                scheduler=handle("scheduler"),
+                scheduler=Announcer(handle("scheduler"), callers),
+                queue=handle("queue"),
                 ticker=self.ticker,
                 meter=meter,
                 random=random.random,
@@ -221,6 +226,7 @@ class Node:
             handlers=handlers,
             queues=config.queues,
             board=self.board,
+            callers=callers,
             random=random.random,
             ticker=self.ticker,
             scheduler=handle("scheduler"),
@@ -235,7 +241,9 @@ class Node:
             queue=handle("queue"),
             handlers=handlers,
             watchers=watchers,
+            callers=callers,
             views=views,
+            open_doors=lambda: not self.board.closing,
         )
         self._server = Server(
             create_app(self.gateway, settings_of(config), clock),
@@ -335,6 +343,7 @@ class Node:
         """Take the node down in order; `now` does not wait for what runs."""
         self.board.closing = True
         self._ended.set()
+        self._callers.call()  # they see that the doors are closed
         self._company.deafen()
         handle = self.supervisor.handle
         handle("scheduler").tell(SetClaiming(on=False))

@@ -8,22 +8,26 @@ the pool and sent again (the same op, so that twice is once); if this actor dies
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from msgspec import Struct
 
 from actors.base import NodeActor, OnDeath
+from actors.callers import Callers
+from actors.lending import Lending, Lent
 from actors.messages import (
     Address,
     Admit,
     CheckUnsettled,
     FindWork,
+    Lend,
     Message,
     Operate,
     OrdersFiled,
     OutcomesReady,
     Replied,
+    RunOverdue,
     RunsEnded,
     SchedulesChanged,
     SendTally,
@@ -34,6 +38,7 @@ from actors.messages import (
 )
 from actors.meter import Meter
 from actors.notary import Notary, Noting
+from actors.outcomes import backoff, say
 from actors.pool import Dropped, Key, Pool, Raised, Returned, Run, Snoozed
 from actors.watchers import Watchers
 from storage import verbs as v
@@ -42,9 +47,9 @@ from taskqueue.core import events as ev
 from taskqueue.core.clock import SECOND, Clock
 from taskqueue.core.config import Config
 from taskqueue.core.errors import StoreError
-from taskqueue.core.retry import delay
 from taskqueue.core.tally import minute
-from taskqueue.core.task import TERMINAL, Status
+from taskqueue.core.task import TERMINAL
+from taskqueue.handlers import Handler
 
 log = logging.getLogger("taskqueue.queue")
 
@@ -89,7 +94,9 @@ class QueueActor(NodeActor):
         scheduler: Address,
         health: Address,
         pool: Pool,
+        handlers: Mapping[str, Handler],
         watchers: Watchers,
+        callers: Callers,
         leader: Address,
         meter: Meter,
         open_doors: Callable[[], bool],
@@ -107,13 +114,29 @@ class QueueActor(NodeActor):
         self._leader = leader
         self._meter = meter
         self._open_doors = open_doors
+        self._callers = callers
         self._notary = Notary(address, storage)
+        self._lending = Lending(
+            config=config,
+            clock=clock,
+            random=random,
+            handlers=handlers,
+            address=address,
+            storage=storage,
+            scheduler=scheduler,
+            watchers=watchers,
+            callers=callers,
+            meter=meter,
+            on_given_up=self._given_up,
+        )
 
     def receivers(self) -> dict[type[Message], Callable[[Any], None]]:
         return {
             Admit: self._admit,
             Operate: self._operate,
             FindWork: self._find_work,
+            Lend: lambda lend: self._lending.lend(lend),
+            RunOverdue: lambda overdue: self._lending.overdue(overdue),
             OutcomesReady: self._outcomes_ready,
             CheckUnsettled: self._check_unsettled,
             SendTally: self._send_tally,
@@ -225,8 +248,7 @@ class QueueActor(NodeActor):
         if isinstance(ending, Raised):
             wait = ending.delay
             if wait is None:
-                n = task.retries - task.retries_left + 1
-                wait = delay(run.handler.backoff or self._config.backoff, n, self._random)
+                wait = backoff(task, run.handler, self._config, self._random)
             return ev.Fail(
                 id=task.id,
                 op=op,
@@ -254,6 +276,8 @@ class QueueActor(NodeActor):
             ticket.reply_to.tell(WorkFound(request=ticket.request, claimed=found))
         elif isinstance(ticket, _Asked):
             self._asked(ticket, written)
+        elif isinstance(ticket, Lent):
+            self._lending.lent(ticket, written)
         elif isinstance(ticket, Noting):
             self._notary.noted(ticket, written.results[0])
         elif isinstance(ticket, v.Tally) and isinstance(written.results[0], StoreError):
@@ -275,7 +299,7 @@ class QueueActor(NodeActor):
             elif run is not None and sent is not None:
                 self._meter.ended(run, sent[0], answer.status)
                 if isinstance(sent[0], ev.Fail):
-                    _say(run, sent[0], answer.status)
+                    say(run.task, sent[0], answer.status)
             if answer.status in TERMINAL:
                 finished.append(key[0])
             self._pool.settle(key)
@@ -289,22 +313,12 @@ class QueueActor(NodeActor):
         for line, result in zip(ticket.lines, results, strict=False):
             if isinstance(result, v.Submitted) and result.code is ev.Code.OK:
                 self._meter.submitted(*line)
+                self._callers.call(*line)
         if ticket.schedules:
             self._leader.tell(SchedulesChanged())
         if not ticket.lines:
             tasks = [r.task for r in results if isinstance(r, v.Answer) and r.task is not None]
             self._watchers.finished([task.id for task in tasks if task.status in TERMINAL])
             self._health.tell(OrdersFiled())
+            self._callers.call()
         self._scheduler.tell(Wake())
-
-
-def _say(run: Run, fail: ev.Fail, status: Status | None) -> None:
-    """What became of a task whose run failed, once it is stored."""
-    task, why = run.task, f"{fail.type}: {fail.message}"
-    if status is Status.DEAD_LETTERED:
-        log.warning(
-            "%s is a dead letter, after %s", task.handler, why, extra={"event": "dead_letter", "task": task.id}
-        )
-    else:
-        wait = fail.delay / SECOND
-        log.info("%s runs again in %g s, after %s", task.handler, wait, why, extra={"event": "retry", "task": task.id})

@@ -12,19 +12,25 @@ from collections.abc import Callable
 from queue import Empty
 from typing import Any
 
+from msgspec.structs import replace
+
 from actors.base import NodeActor, OnDeath
 from actors.messages import (
     Address,
     CountsSeen,
     HeldSeen,
+    LeasesSeen,
     LookAtCounts,
     LookAtHeld,
+    LookAtLeases,
     LookAtMembers,
+    LookAtRuns,
     LookAtSchedules,
     LookAtTasks,
     LookAtTerm,
     MembersSeen,
     Message,
+    RunsSeen,
     SchedulesSeen,
     TasksSeen,
     TermSeen,
@@ -34,6 +40,7 @@ from actors.messages import (
 from storage.store import Result, Store, Verb
 from taskqueue.core.clock import Clock
 from taskqueue.core.errors import StoreBroken, StoreError
+from taskqueue.core.task import Task
 
 log = logging.getLogger("taskqueue.storage")
 
@@ -65,6 +72,8 @@ class StorageActor(NodeActor):
             LookAtMembers: self._look_at_members,
             LookAtTerm: lambda look: self._look(look.reply_to, lambda: TermSeen(term=self._store.term())),
             LookAtHeld: self._look_at_held,
+            LookAtLeases: self._look_at_leases,
+            LookAtRuns: self._look_at_runs,
             LookAtSchedules: self._look_at_schedules,
             LookAtTasks: self._look_at_tasks,
             LookAtCounts: self._look_at_counts,
@@ -110,6 +119,17 @@ class StorageActor(NodeActor):
 
     def _look_at_held(self, look: LookAtHeld) -> None:
         self._look(look.reply_to, lambda: HeldSeen(owner=look.owner, held=tuple(self._store.held(look.owner))))
+
+    def _look_at_leases(self, look: LookAtLeases) -> None:
+        self._look(look.reply_to, lambda: LeasesSeen(leases=tuple(self._store.leases())))
+
+    def _look_at_runs(self, look: LookAtRuns) -> None:
+        self._look(look.reply_to, lambda: RunsSeen(owner=look.owner, tasks=self._runs(look.owner)))
+
+    def _runs(self, owner: str) -> tuple[Task, ...]:
+        tasks = (self._store.get(held.id) for held in self._store.held(owner))
+        mine = (task for task in tasks if task is not None and task.owner == owner)
+        return tuple(replace(task, payload=b"", history=()) for task in mine)  # it is kept for as long as it runs
 
     def _look_at_schedules(self, look: LookAtSchedules) -> None:
         self._look(look.reply_to, lambda: self._schedules(look.revision))

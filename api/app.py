@@ -34,7 +34,7 @@ def create_app(gateway: Gateway, settings: Settings, clock: Clock | None = None)
     border = _Border(settings.hosts, doorkeeper, gateway.answered)
     app = falcon.App(middleware=[border])
     app.req_options.keep_blank_qs_values = True
-    app.router_options.converters.update(task_id=_TaskId, name=_Name)
+    app.router_options.converters.update(task_id=_TaskId, name=_Name, token=_Token)
     errors.install(app)
     site = Site(
         gateway=gateway,
@@ -77,6 +77,13 @@ class _Name(falcon.routing.BaseConverter):
 
     def convert(self, value: str) -> str | None:
         return value if names.is_name(value) else None
+
+
+class _Token(falcon.routing.BaseConverter):
+    """A token of a run: any text is one, if perhaps not one that somebody was given."""
+
+    def convert(self, value: str) -> str | None:
+        return value
 
 
 class _Border:

@@ -8,7 +8,23 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from api.words import Cron, Every, Key, Name, Retries, Span, Tags, TaskId, Time, Timeout, Zone
+from api.words import (
+    Cron,
+    Every,
+    Key,
+    LeaseSpan,
+    Name,
+    QueueName,
+    Retries,
+    Span,
+    Tags,
+    TaskId,
+    Time,
+    Timeout,
+    Wait,
+    Zone,
+)
+from taskqueue.core.leases import MOST_LEASED, MOST_NAMES
 from taskqueue.core.schedule import Misfire, Overlap
 from taskqueue.core.task import PRIORITIES, Cause, Status
 
@@ -114,6 +130,44 @@ class NewSchedule(ScheduleChange):
     id: Annotated[Name, Meta(description="Its id; else one is made.")] | UnsetType = UNSET
 
 
+class Claim(Body):
+    """What a worker can run."""
+
+    handlers: Annotated[list[Name], Meta(min_length=1, max_length=MOST_NAMES, description="What it can run.")]
+    queues: (
+        Annotated[list[QueueName], Meta(min_length=1, max_length=MOST_NAMES, description="From which; else default.")]
+        | UnsetType
+    ) = UNSET
+    limit: Annotated[int, Meta(ge=1, le=MOST_LEASED, description="How many at most; else 1.")] | UnsetType = UNSET
+    wait: Annotated[Wait, Meta(description="How long to wait for some, up to 60s; else not.")] | UnsetType = UNSET
+    lease: (
+        Annotated[LeaseSpan, Meta(description="How long it may be silent, 1s to 12h; else 30s.")] | UnsetType
+    ) = UNSET
+    request_id: (
+        Annotated[Name, Meta(description="Its name, unique to it: so a repeat gets what it got, not more.")] | UnsetType
+    ) = UNSET
+
+
+class Completion(Body):
+    """How a run ended."""
+
+    result: Annotated[Any, Meta(description="Any JSON value; else null.")] = UNSET
+
+
+class Failure(Body):
+    """What went wrong; longer texts are cut."""
+
+    message: str
+    type: Annotated[str, Meta(description="Its kind, such as an exception's class; else Error.")] | UnsetType = UNSET
+
+
+class Failed(Body):
+    """How a run ended."""
+
+    error: Failure
+    retry: Annotated[bool, Meta(description="false: never again, it is a dead letter.")] | UnsetType = UNSET
+
+
 EITHER = {"oneOf": [{"required": ["cron"]}, {"required": ["every"]}]}
 
 SUBMIT = Annotated[
@@ -144,6 +198,11 @@ SCHEDULE = Annotated[
         examples=[{"id": "nightly", "payload": {}, "cron": "0 3 * * *", "timezone": "Europe/Berlin"}],
     ),
 ]
+CLAIM = Annotated[
+    Claim, Meta(examples=[{"handlers": ["thumbnail"], "limit": 1, "wait": "20s", "lease": "30s", "requestId": "w1-1"}])
+]
+COMPLETION = Annotated[Completion, Meta(examples=[{"result": {"width": 120}}])]
+FAILED = Annotated[Failed, Meta(examples=[{"error": {"type": "IOError", "message": "no space"}, "retry": True}])]
 CHANGED = Annotated[
     ScheduleChange, Meta(extra_json_schema=EITHER, examples=[{"payload": {}, "every": "30s", "overlap": "skip"}])
 ]

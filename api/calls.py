@@ -80,6 +80,11 @@ class Call(Struct, frozen=True, kw_only=True):
         """Who is to be named in the audit log; nobody where there are no tokens."""
         return self.caller.name or ""
 
+    def gone(self) -> bool:
+        """Has the client gone away? Nobody knows where the server does not say so: then it is taken to be there."""
+        disconnected = self.request.env.get("waitress.client_disconnected")
+        return disconnected is not None and bool(disconnected())
+
     def header(self, name: str) -> str | None:
         """A header's value; UTF-8 in it is read as such."""
         value: str | None = self.request.get_header(name)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from taskqueue.core.events import Update
+from taskqueue.core.leases import Grant, Wish
 from taskqueue.core.schedule import ScheduleView, Spec
 from taskqueue.core.submission import Submission
-from taskqueue.core.task import Task
+from taskqueue.core.task import Status, Task
 from taskqueue.core.views import (
     ClusterStatus,
     DeadCount,
@@ -54,6 +55,29 @@ class Schedules(Protocol):
         """The next due times."""
 
 
+class Leases(Protocol):
+    """What workers from outside may do. All but `claim` answer the task's id and its state now, and raise Conflict
+    where the token's run is over, or nobody was given it; a repeat of what ended it is answered as the first time.
+    """
+
+    def claim(self, wish: Wish, *, by: str = "", gone: Callable[[], bool] = ...) -> list[Grant]:
+        """Tasks as soon as there are any, or none after `wish.wait`; at once where too many wait, or the node stops.
+        `gone` says whether the client is still there. Raises Conflict where what its `request` claimed is over.
+        """
+
+    def renew(self, token: str) -> tuple[str, Status]:
+        """The worker lives, and so do all runs of the same claim."""
+
+    def complete(self, token: str, result: bytes) -> tuple[str, Status]:
+        """`result` is JSON."""
+
+    def fail(self, token: str, type: str, message: str, *, retry: bool) -> tuple[str, Status]:
+        """It is retried as any task, unless it is not to be."""
+
+    def release(self, token: str) -> tuple[str, Status]:
+        """It goes back, uncharged."""
+
+
 class Gateway(Protocol):
     """A node, as the API sees it. Every method may be called by any thread, blocks for a bounded time, and raises
     `Unavailable` where the node's actors or its store do not answer in that time.
@@ -64,6 +88,9 @@ class Gateway(Protocol):
 
     @property
     def schedules(self) -> Schedules: ...
+
+    @property
+    def leases(self) -> Leases: ...
 
     def submit(self, submissions: Sequence[Submission], *, atomic: bool = False) -> list[Receipt]:
         """Store tasks; one receipt each, in order. What is wrong with one is in its receipt (`InvalidInput` with paths

@@ -139,6 +139,19 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
             self.reading, self.since = self.request, self.server.clock.monotonic()
         return result
 
+    def check_client_disconnected(self) -> bool:
+        """Asked by the thread that works for it: has the client closed its side? The loop does not look while it waits
+        for the answer.
+        """
+        if not self.connected:
+            return True
+        try:
+            return not self.socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
     def handle_close(self) -> None:
         """Also let go of a body that never came to its end: large ones lie in a file."""
         super().handle_close()

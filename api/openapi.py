@@ -27,6 +27,7 @@ TAGS = {
     "tasks": "One task, or many.",
     "dead-letters": "Tasks that were given up.",
     "schedules": "What makes tasks by itself.",
+    "leases": "Workers in any language: claim, renew, end.",
     "queues": "Lines of tasks.",
     "handlers": "What live nodes serve.",
     "cluster": "The deployment and its nodes.",

@@ -48,6 +48,7 @@ QUERY = {
 PATH = {
     "task_id": Parameter(TaskId, "The task's id."),
     "name": Parameter(Name, "Its id or name."),
+    "token": Parameter(Annotated[str, Meta(min_length=1)], "The token of a run, as the claim answered it."),
     "path": Parameter(Annotated[str, Meta(min_length=1)], "The file's name."),
 }
 """By the converter in the path."""

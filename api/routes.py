@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from api import audit, auth, cluster, ops, pages, queues, schedules, stats, submits, tasks
+from api import audit, auth, cluster, leases, ops, pages, queues, schedules, stats, submits, tasks
 from api.audit import EntryList
 from api.auth import WhoAmI
-from api.bodies import BATCH, BULK, CHANGED, SCHEDULE, SUBMIT, UPDATE
+from api.bodies import BATCH, BULK, CHANGED, CLAIM, COMPLETION, FAILED, SCHEDULE, SUBMIT, UPDATE
 from api.calls import Route, Text
 from api.cluster import DeploymentShape, Draining, NodeList
+from api.leases import GrantList, RunShape
 from api.ops import PROMETHEUS, HealthShape
 from api.queues import HandlerList, Paused, QueueList
 from api.schedules import Preview, ScheduleList, ScheduleShape
@@ -117,6 +118,27 @@ ROUTES = (
     Route("GET", "/api/stats", VIEWER, stats.show, {200: StatsShape}, query=stats.STATS_QUERY),
     Route("GET", "/api/audit", ADMIN, audit.show, {200: EntryList}, query=audit.AUDIT_QUERY),
     Route("GET", "/api/whoami", VIEWER, auth.whoami, {200: WhoAmI}),
+    Route("POST", "/api/leases", OPERATOR, leases.claim, {200: GrantList}, body=CLAIM, problems=(409,)),
+    Route("POST", "/api/leases/{token:token}/renew", OPERATOR, leases.renew, {200: RunShape}, problems=(409,)),
+    Route(
+        "POST",
+        "/api/leases/{token:token}/complete",
+        OPERATOR,
+        leases.complete,
+        {200: RunShape},
+        body=COMPLETION,
+        problems=(409, 413),
+    ),
+    Route(
+        "POST",
+        "/api/leases/{token:token}/fail",
+        OPERATOR,
+        leases.fail,
+        {200: RunShape},
+        body=FAILED,
+        problems=(409, 413),
+    ),
+    Route("POST", "/api/leases/{token:token}/release", OPERATOR, leases.release, {200: RunShape}, problems=(409,)),
     Route("GET", "/metrics", VIEWER, ops.metrics, {200: METRICS}),
     Route("GET", "/healthz", OPEN, ops.alive, {200: HealthShape, 503: HealthShape}),
     Route("GET", "/readyz", OPEN, ops.ready, {200: HealthShape, 503: HealthShape}),

@@ -23,6 +23,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     """
 
     max_payload_bytes: int
+    max_result_bytes: int
     max_batch_bytes: int
     hosts: frozenset[str]
     tokens: tuple[Token, ...]
@@ -33,6 +34,7 @@ def settings_of(config: Config) -> Settings:
     """The settings that a node's configuration gives."""
     return Settings(
         max_payload_bytes=config.max_payload_bytes,
+        max_result_bytes=config.max_result_bytes,
         max_batch_bytes=config.max_batch_bytes,
         hosts=LOOPBACK | {_known(host) for host in (config.api_host, *config.allowed_hosts)},
         tokens=config.api_tokens,

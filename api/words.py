@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from taskqueue.core.clock import SECOND
 from taskqueue.core.fields import MOST_RETRIES, MOST_TAGS
+from taskqueue.core.leases import LONGEST_LEASE, LONGEST_WAIT, SHORTEST_LEASE
 from taskqueue.core.names import LONGEST_KEY, NAME_PATTERN, RESERVED_IDS, TASK_ID_PATTERN
 from taskqueue.core.recurrence import SHORTEST
 from taskqueue.core.times import LONGEST
@@ -36,6 +37,7 @@ def spans(shortest: str = "") -> str:
 _SECONDS = LONGEST // SECOND
 _SPAN = 'A duration such as "500ms", "30s", "5m", "2h" or "7d", or a number of seconds; at most 3650 days'
 Name = Annotated[str, Meta(pattern=f"^{NAME_PATTERN}$")]
+QueueName = Annotated[str, Meta(pattern=rf"^({NAME_PATTERN}|\*)$", description="`*` stands for all.")]
 TaskId = Annotated[str, Meta(pattern=f"^{TASK_ID_PATTERN}$", extra_json_schema={"not": {"enum": sorted(RESERVED_IDS)}})]
 Tags = Annotated[list[Name], Meta(max_length=MOST_TAGS)]
 Retries = Annotated[int, Meta(ge=0, le=MOST_RETRIES)]
@@ -57,6 +59,16 @@ Timeout = Annotated[
 Every = Annotated[
     Annotated[str, Meta(pattern=spans("100ms"))] | Annotated[float, Meta(ge=SHORTEST / SECOND, le=_SECONDS)],
     Meta(description=f"{_SPAN}, and at least 100ms."),
+]
+Wait = Annotated[
+    Annotated[str, Meta(pattern=r"^([0-9]|[1-5][0-9])s$|^60s$|^[0-9]{1,4}(\.[0-9]{1,3})?ms$|^[01]m$")]
+    | Annotated[float, Meta(ge=0, le=LONGEST_WAIT / SECOND)],
+    Meta(description='A duration such as "500ms" or "20s", or a number of seconds.'),
+]
+LeaseSpan = Annotated[
+    Annotated[str, Meta(pattern=r"^[1-9][0-9]{0,3}s$|^[1-9][0-9]?m$|^([1-9]|1[0-2])h$|^[1-9][0-9]{3,6}ms$")]
+    | Annotated[float, Meta(ge=SHORTEST_LEASE / SECOND, le=LONGEST_LEASE / SECOND)],
+    Meta(description='A duration such as "30s" or "5m", or a number of seconds.'),
 ]
 Life = Annotated[str, Meta(extra_json_schema={"enum": ["alive", "late", "dead", "draining"]})]
 Mode = Annotated[str, Meta(extra_json_schema={"enum": ["standalone", "cluster"]})]

@@ -47,7 +47,7 @@ NAMED = {
     "tag:<tag>": "sorted set: tasks, by number of creation",
     "made:<schedule>": "sorted set: its tasks, by number of creation",
     "busy:<schedule>": "sorted set: those of them that are not finished",
-    "member:<owner>": "hash: what it said of itself; beg, beat, seen, running, req, step, draining, fenced, gone; ttl: a lease",
+    "member:<owner>": "hash: what it said of itself; beg, beat, seen, running, req, step, draining, fenced, gone, ttl",
     "orders:<owner>": "hash: number -> `drain`, `undrain` or `cancel <task> <fence>`",
     "schedule:<id>": "hash: spec, cursor, gen, paused, last, skip/<reason>",
     "tally:<minute>": "hash: name -> count",

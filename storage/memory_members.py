@@ -135,10 +135,21 @@ class Members:
         """A worker from outside begins a lease, or goes on with it."""
         seat = self.seats.get(verb.owner)
         if seat is None:
-            nobody: dict[str, Any] = {"host": "", "pid": 0, "workers": 0, "queues": (), "handlers": (), "running": 0}
-            states = {"fenced": False, "draining": False, "left": False}
             member = Member(
-                owner=verb.owner, node=verb.node, started_at=now, beat=0, beat_at=now, **nobody, **states
+                owner=verb.owner,
+                node=verb.node,
+                host="",
+                pid=0,
+                workers=0,
+                queues=(),
+                handlers=(),
+                started_at=now,
+                beat=0,
+                beat_at=now,
+                running=0,
+                fenced=False,
+                draining=False,
+                left=False,
             )
             seat = self.seats[verb.owner] = Seat(member, ttl=verb.ttl)
         if not seat.live:

@@ -66,8 +66,7 @@ def claimed(call: Call, reply: Any, run: Run, fetch: Fetch, aging: int) -> v.Cla
                     damaged.append(_as_it_was(task, row[:-3], texts, lost))
                     spoilt.append(task)
             missing[n] = replace(verb.groups[n], n=len(damaged) - before)
-        if verb.groups and verb.groups[0].solo and groups[0] and not parts[0]:
-            missing[1:] = verb.groups[1:]  # kept empty beside suspects that all are damaged
+        missing = _all_missing(verb, missing) if groups and groups[0] and not parts[0] else missing
         if not damaged:
             return v.Claimed(code, tuple(map(tuple, parts)), _number(due), _number(since), tuple(given_up))
         done = _give_up(damaged, texts, run)
@@ -79,6 +78,11 @@ def claimed(call: Call, reply: Any, run: Run, fetch: Fetch, aging: int) -> v.Cla
         reply = run(Call("claim", rows.pack((verb.owner, verb.request, step, wanted)), (), (), ()))
         if isinstance(reply, StoreError):
             return reply
+
+
+def _all_missing(verb: v.Claim, missing: list[v.Group]) -> list[v.Group]:
+    """What is missing where all that came for the first group was damaged: beside suspects the others got nothing."""
+    return [missing[0], *verb.groups[1:]] if verb.groups[0].solo else missing
 
 
 def intact(task: Task) -> bool:

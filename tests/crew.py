@@ -12,6 +12,7 @@ from typing import Any
 from actors.base import NodeActor
 from actors.beater import Beater
 from actors.board import Board
+from actors.callers import Callers
 from actors.channel import Channel
 from actors.health import HealthActor
 from actors.leader import LeaderActor
@@ -76,6 +77,7 @@ class Crew:
         self.pool = pool = Pool(self.channels, desk("queue"))
         self.board = board = Board(config, clock.now(), clock.monotonic())
         self.watchers = watchers = Watchers()
+        self.callers = callers = Callers()
         self.coordinator = coordinator
         common: dict[str, Any] = {"config": config, "clock": clock}
         addresses: dict[str, Any] = {"storage": desk("storage"), "scheduler": desk("scheduler")}
@@ -88,7 +90,9 @@ class Crew:
                 health=desk("health"),
                 leader=desk("leader"),
                 pool=pool,
+                handlers=HANDLERS,
                 watchers=watchers,
+                callers=callers,
                 meter=meter,
                 open_doors=lambda: not board.closing,
                 **addresses,
@@ -112,6 +116,7 @@ class Crew:
                 incarnation=incarnation,
                 coordinator=coordinator,
                 address=desk("leader"),
+                queue=desk("queue"),
                 ticker=ticker,
                 random=random,
                 on_finished=watchers.finished,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from msgspec.structs import replace
 
+from actors.callers import Callers
+from actors.leases import Leases
 from actors.notary import took_effect
 from actors.schedules import Schedules
 from actors.statistics import statistics
@@ -56,7 +59,7 @@ class FakeGateway:
 
     `failing` is raised by every call, if set; `away` makes every submit's outcome unknown; `calls` are the names and
     arguments of what was asked; `health` is what the probes say; `answers` counts what was answered; `known` are
-    handlers that check payloads, `code` the schedules that stand in code.
+    handlers that check payloads, `code` the schedules that stand in code; `doors`: new work is taken.
     """
 
     def __init__(self, clock: Clock, config: Config | None = None) -> None:
@@ -71,6 +74,8 @@ class FakeGateway:
         self.answers: Counter[tuple[str, int]] = Counter()
         self.known: dict[str, Handler] = {}
         self.code: frozenset[str] = frozenset()
+        self.callers = Callers()
+        self.doors = True
         self.member = v.Register(
             owner=OWNER,
             node="node-1",
@@ -235,6 +240,20 @@ class FakeGateway:
             ask=lambda verbs, note: tuple(self._noting(verbs, note)),
             submit=self.submit,
             get=self.get,
+        )
+
+    @property
+    def leases(self) -> Leases:
+        self._asked("leases")
+        return Leases(
+            config=self.config,
+            clock=self.clock,
+            store=self.store,
+            handlers=self.known,
+            callers=self.callers,
+            seats=threading.BoundedSemaphore(1),
+            ask=lambda verbs, _task: tuple(self.store.execute(verbs)),
+            open_doors=lambda: self.doors,
         )
 
     def notes(self, limit: int, cursor: str | None) -> NotePage:

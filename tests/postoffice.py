@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from actors.beater import StorageBeater
 from actors.board import Board
+from actors.callers import Callers
 from actors.channel import Channel
 from actors.health import HealthActor
 from actors.leader import LeaderActor
@@ -128,6 +129,7 @@ class Desk:
         self.pool = Pool({"thread": Channel(self.workers), "async": Channel(self.loop)}, self.queue)
         self.ticker = SetTicker()
         self.watchers = Watchers()
+        self.callers = Callers()
         self.meter = Meter(Rates(self.clock), Metrics(handlers, self.config.queues))
         self.board = Board(self.config, self.clock.now(), self.clock.monotonic())
         self.me = Incarnation(CountingIds("me-"))
@@ -151,7 +153,9 @@ class Desk:
             clock=self.clock,
             random=lambda: self.chance,
             pool=self.pool,
+            handlers=self.handlers,
             watchers=self.watchers,
+            callers=self.callers,
             meter=self.meter,
             open_doors=lambda: self.doors,
             **{**boxes, **addresses},
@@ -176,7 +180,7 @@ class Desk:
     def leader_actor(self, registered: bool = False, **addresses: Any) -> LeaderActor:
         """A LeaderActor, in a node that is registered or is not."""
         self.board.registered = registered
-        boxes = {"address": self.leader, "storage": self.storage, "scheduler": self.scheduler}
+        boxes = {"address": self.leader, "storage": self.storage, "scheduler": self.scheduler, "queue": self.queue}
         return LeaderActor(
             never,
             incarnation=self.me,

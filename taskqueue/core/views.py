@@ -91,7 +91,9 @@ class Member(Struct, frozen=True, kw_only=True):
 
 
 class LeaseView(Struct, frozen=True, kw_only=True):
-    """A lease of a worker from outside. `beat` counts how often it was renewed, `ttl` is how long it may stand still."""
+    """A lease of a worker from outside. `beat` counts how often it was renewed, `ttl` is how long it may stand still,
+    microseconds.
+    """
 
     owner: str
     node: str

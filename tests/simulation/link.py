@@ -13,14 +13,18 @@ from actors.messages import (
     Address,
     CountsSeen,
     HeldSeen,
+    LeasesSeen,
     LookAtCounts,
     LookAtHeld,
+    LookAtLeases,
     LookAtMembers,
+    LookAtRuns,
     LookAtSchedules,
     LookAtTasks,
     LookAtTerm,
     MembersSeen,
     Message,
+    RunsSeen,
     SchedulesSeen,
     TasksSeen,
     TermSeen,
@@ -57,10 +61,17 @@ def _tasks(store: Store, look: LookAtTasks) -> Message:
     return TasksSeen(tasks=tuple(filter(None, map(store.get, look.ids))), ticket=look.ticket)
 
 
+def _runs(store: Store, look: LookAtRuns) -> Message:
+    tasks = (store.get(held.id) for held in store.held(look.owner))
+    return RunsSeen(owner=look.owner, tasks=tuple(t for t in tasks if t is not None and t.owner == look.owner))
+
+
 LOOKS: dict[type[Any], Callable[[Store, Any], Message]] = {
     LookAtMembers: lambda store, _: MembersSeen(members=tuple(store.members())),
     LookAtTerm: lambda store, _: TermSeen(term=store.term()),
     LookAtHeld: lambda store, look: HeldSeen(owner=look.owner, held=tuple(store.held(look.owner))),
+    LookAtLeases: lambda store, _: LeasesSeen(leases=tuple(store.leases())),
+    LookAtRuns: _runs,
     LookAtSchedules: _schedules,
     LookAtTasks: _tasks,
     LookAtCounts: lambda store, _: CountsSeen(counts=store.counts()),

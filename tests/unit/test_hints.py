@@ -16,6 +16,7 @@ def hints(desk: Desk, queues: tuple[str, ...] = ("default", "mail")) -> Hints:
         handlers=desk.handlers,
         queues=queues,
         board=desk.board,
+        callers=desk.callers,
         random=lambda: desk.chance,
         ticker=desk.ticker,
         scheduler=desk.scheduler,
