@@ -87,6 +87,7 @@ class Metrics:
 
     def ended(self, handler: str, outcome: str, run: float | None, wait: float | None) -> None:
         """An attempt ended here; `run` and `wait` in seconds, None where the handler never began."""
+        handler = self._known(handler)
         self._finished(handler, outcome).inc()
         if run is not None:
             self._run(handler).observe(run)

@@ -135,8 +135,8 @@ class QueueActor(NodeActor):
             Admit: self._admit,
             Operate: self._operate,
             FindWork: self._find_work,
-            Lend: lambda lend: self._lending.lend(lend),
-            RunOverdue: lambda overdue: self._lending.overdue(overdue),
+            Lend: self._lend,
+            RunOverdue: self._overdue,
             OutcomesReady: self._outcomes_ready,
             CheckUnsettled: self._check_unsettled,
             SendTally: self._send_tally,
@@ -176,6 +176,12 @@ class QueueActor(NodeActor):
             Write(verbs=(claim,), reply_to=self._address, ticket=_Claiming(find.request, find.reply_to))
         ):
             find.reply_to.tell(WorkFound(request=find.request, claimed=None))
+
+    def _lend(self, lend: Lend) -> None:
+        self._lending.lend(lend)
+
+    def _overdue(self, overdue: RunOverdue) -> None:
+        self._lending.overdue(overdue)
 
     def _write(self, verbs: tuple[Verb, ...], ticket: _Asked) -> None:
         if not self._storage.tell(Write(verbs=verbs, reply_to=self._address, ticket=ticket)):

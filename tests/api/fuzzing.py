@@ -91,6 +91,12 @@ def schedule() -> str:
     return str(ask("POST", "/api/schedules", {"payload": {}, "every": "1h"})["id"])
 
 
+def token() -> str:
+    """That of a run which is under way."""
+    task("leased")
+    return str(ask("POST", "/api/leases", {"handlers": ["leased"], "lease": "1h"})["tasks"][0]["token"])
+
+
 THINGS: dict[str, Any] = {
     "GET /api/tasks/{id}": waiting,
     "PATCH /api/tasks/{id}": waiting,
@@ -100,6 +106,10 @@ THINGS: dict[str, Any] = {
     "POST /api/tasks/{id}/replay": cancelled,
     "GET /api/schedules/{id}": schedule,
     "DELETE /api/schedules/{id}": schedule,
+    "POST /api/leases/{token}/renew": token,
+    "POST /api/leases/{token}/complete": token,
+    "POST /api/leases/{token}/fail": token,
+    "POST /api/leases/{token}/release": token,
     "POST /api/schedules/{id}/pause": schedule,
     "POST /api/schedules/{id}/resume": schedule,
     "POST /api/schedules/{id}/trigger": schedule,
@@ -122,6 +132,9 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
         return
     if "wait" in case.query:
         case.query["wait"] = CHANCE.choice(["0", "0.01", "0.01s", "10ms", "0m"])
+    if label == "POST /api/leases":
+        case.body.pop("wait", None)
+        case.body["requestId"] = f"request-{next(NUMBERS)}"
     if label in PAGES and case.query.get("cursor") == "a-cursor":
         page = ask("GET", f"{PAGES[label]}?limit=1")
         if page and page["nextCursor"]:

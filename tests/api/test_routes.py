@@ -41,7 +41,7 @@ def test_what_a_path_does_not_take_is_405_with_allow(api, method, path):
         "/api/tasks/x/cancel/",
         "/api/schedules/",
         "/api/schedules/x/explode",
-        "/api/leases",
+        "/api/lease",
         "/metrics/",
         "/docs/",
         "/dashboard",

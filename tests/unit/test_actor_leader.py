@@ -13,6 +13,7 @@ from actors.messages import (
     KeepHouse,
     LookAtCounts,
     LookAtHeld,
+    LookAtLeases,
     LookAtMembers,
     LookAtSchedules,
     LookAtTasks,
@@ -165,6 +166,7 @@ def test_each_duty_has_its_period(desk: Desk, leader: LeaderActor) -> None:
         for duty in done(desk, leader):
             counts[duty] += 1
         counts["members"] += len(desk.storage.all(LookAtMembers))
+        counts["leases"] += len(desk.storage.all(LookAtLeases))
         counts["schedules"] += len(desk.storage.all(LookAtSchedules))
         counts["count"] += len(desk.storage.all(LookAtCounts))
         counts["overdue"] += len(desk.storage.all(LookAtHeld))
