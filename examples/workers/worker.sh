@@ -1,0 +1,95 @@
+#!/usr/bin/env bash
+# A worker with curl and jq: for each task of HANDLER it runs COMMAND with the payload (JSON) on its stdin.
+#
+#     TASKQUEUE_URL=http://127.0.0.1:8080 examples/workers/worker.sh HANDLER COMMAND [ARGUMENT...]
+#
+# What the command prints is the result (as JSON where it is JSON, else as a text); where it fails, the task fails with
+# what it said on stderr. While it runs the worker renews; where the node says that the run is over (409) the command is
+# ended. On SIGTERM it gives back what it has. TASKQUEUE_TOKEN is sent where it is set; LEASE is in seconds.
+set -uo pipefail
+shopt -s lastpipe
+(($# >= 2)) || { sed -n '2,4s/^# \?//p' "$0" >&2; exit 2; }
+url=${TASKQUEUE_URL:-http://127.0.0.1:8080} lease=${LEASE:-30} handler=$1
+shift
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+headers=(-H 'Content-Type: application/json')
+[[ -z ${TASKQUEUE_TOKEN:-} ]] || headers+=(-H "Authorization: Bearer $TASKQUEUE_TOKEN")
+token='' asking='' job='' renewing='' status=''
+
+# post PATH FILE: sends the body on stdin; $status, and the answer in FILE. 000 where none came.
+post() {
+  cat >"$2.body"
+  curl -s --max-time 40 -o "$2" -w '%{http_code}' "${headers[@]}" --data-binary "@$2.body" "$url$1" >"$2.status" &
+  asking=$!
+  wait "$asking"
+  status=$(<"$2.status") asking=''
+}
+
+# The same until there is an answer that says yes or no.
+insist() {
+  cp /dev/stdin "$2.kept"
+  while post "$1" "$2" <"$2.kept"; [[ $status == 000 || $status == 429 || $status == 50[234] ]]; do
+    echo "no answer ($status), trying again"
+    sleep 1
+  done
+}
+
+renew() {
+  while sleep "$(jq -n "$lease / 3")"; do
+    post "/api/leases/$token/renew" "$folder/renewed" <<<'{}'
+    if [[ $status == 409 ]]; then
+      touch "$folder/lost"
+      kill "$job"
+      return
+    fi
+  done
+}
+
+finish() {
+  trap '' TERM INT
+  kill $asking $job $renewing 2>/dev/null
+  if [[ -n $token ]]; then
+    post "/api/leases/$token/release" "$folder/released" <<<'{}'
+    echo "given back ($status)"
+  fi
+  echo stopped
+  exit 0
+}
+trap finish TERM INT
+
+echo ready
+while true; do
+  request=$(tr -d - </proc/sys/kernel/random/uuid 2>/dev/null || uuidgen)
+  jq -n --arg handler "$handler" --arg request "$request" --argjson lease "$lease" \
+    '{handlers: [$handler], wait: "20s", lease: $lease, requestId: $request}' | insist /api/leases "$folder/claimed"
+  if [[ $status != 200 ]]; then
+    echo "$status: $(jq -r .detail "$folder/claimed")" >&2
+    exit 1
+  fi
+  token=$(jq -r '.tasks[0].token // empty' "$folder/claimed")
+  [[ -n $token ]] || continue
+  rm -f "$folder/lost"
+  jq .tasks[0].task.payload "$folder/claimed" >"$folder/payload"
+  "$@" <"$folder/payload" >"$folder/out" 2>"$folder/err" &
+  job=$!
+  renew >/dev/null 2>&1 &
+  renewing=$!
+  wait "$job"
+  code=$? job=''
+  kill "$renewing" 2>/dev/null
+  if [[ -e $folder/lost ]]; then
+    ended='not wanted any more' status=409
+  elif ((code == 0)); then
+    ended=complete
+    jq -c '{result: .}' "$folder/out" >"$folder/body" 2>/dev/null && (($(wc -l <"$folder/body") == 1)) ||
+      jq -Rs '{result: .}' "$folder/out" >"$folder/body"
+    insist "/api/leases/$token/complete" "$folder/said" <"$folder/body"
+  else
+    ended=fail
+    jq -Rs --arg type "exit $code" '{error: {type: $type, message: .}}' "$folder/err" |
+      insist "/api/leases/$token/fail" "$folder/said"
+  fi
+  echo "$(jq -r .tasks[0].task.id "$folder/claimed"): $ended ($status)"
+  token=''
+done
