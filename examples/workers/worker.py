@@ -95,7 +95,7 @@ def renews(node: Node, path: str, every: float, lost: threading.Event, done: thr
 
 
 def run(node: Node, grant: Any, lease: float) -> None:
-    """Run one task, and say how it ended. On SIGTERM it goes back."""
+    """Run one task, and say how it ended."""
     task, path = grant["task"], f"/api/leases/{grant['token']}"
     lost, done = threading.Event(), threading.Event()
     threading.Thread(target=renews, args=(node, path, lease / 3, lost, done), daemon=True).start()
@@ -103,15 +103,21 @@ def run(node: Node, grant: Any, lease: float) -> None:
         result = HANDLERS[task["handler"]](task["payload"], lost)
         ended, body = "complete", {"result": result}
     except Stop:
-        done.set()
-        status, _ = node.post(f"{path}/release", {})
-        print(f"{task['id']}: given back ({status})", flush=True)
         raise
     except Exception as error:
         ended, body = "fail", {"error": {"type": type(error).__name__, "message": str(error)}}
-    done.set()
+    finally:
+        done.set()
     status = 409 if lost.is_set() else node.insist(f"{path}/{ended}", body)[0]
     print(f"{task['id']}: {ended if status == 200 else f'not wanted any more ({status})'}", flush=True)
+
+
+def give_back(node: Node, wish: Any) -> None:
+    """Whatever this claim has and is not finished. Asking once more is how to know: its answer may not have come."""
+    _, answer = node.post("/api/leases", {**wish, "wait": 0})
+    for grant in answer.get("tasks", ()):
+        status, _ = node.post(f"/api/leases/{grant['token']}/release", {})
+        print(f"{grant['task']['id']}: given back ({status})", flush=True)
 
 
 def main() -> None:
@@ -123,16 +129,19 @@ def main() -> None:
     node = Node(chosen.url)
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    wish = {"handlers": list(HANDLERS), "wait": WAIT, "lease": chosen.lease}
+    wish: dict[str, Any] = {"handlers": list(HANDLERS), "wait": WAIT, "lease": chosen.lease}
     try:
         print("ready", flush=True)
         while True:
-            status, answer = node.insist("/api/leases", {**wish, "requestId": str(uuid.uuid4())})
+            wish["requestId"] = str(uuid.uuid4())
+            status, answer = node.insist("/api/leases", wish)
             if status != 200:
                 raise SystemExit(f"{status}: {answer.get('detail')}")
             for grant in answer["tasks"]:
                 run(node, grant, chosen.lease)
     except Stop:
+        if "requestId" in wish:
+            give_back(node, wish)
         print("stopped", flush=True)
 
 

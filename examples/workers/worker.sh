@@ -13,23 +13,25 @@ url=${TASKQUEUE_URL:-http://127.0.0.1:8080} lease=${LEASE:-30} handler=$1
 shift
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-headers=(-H 'Content-Type: application/json')
-[[ -z ${TASKQUEUE_TOKEN:-} ]] || headers+=(-H "Authorization: Bearer $TASKQUEUE_TOKEN")
-token='' asking='' job='' renewing='' status=''
+curl=(curl -s --max-time 40 -w '%{http_code}' --data-binary @- -H 'Content-Type: application/json')
+[[ -z ${TASKQUEUE_TOKEN:-} ]] || curl+=(-H "Authorization: Bearer $TASKQUEUE_TOKEN")
+request='' asking='' job='' renewing='' status=''
 
 # post PATH FILE: sends the body on stdin; $status, and the answer in FILE. 000 where none came.
-post() {
-  cat >"$2.body"
-  curl -s --max-time 40 -o "$2" -w '%{http_code}' "${headers[@]}" --data-binary "@$2.body" "$url$1" >"$2.status" &
+post() { status=$("${curl[@]}" -o "$2" "$url$1"); }
+
+# The same in the background, so that a signal does not have to wait for the answer.
+post_and_wait() {
+  "${curl[@]}" -o "$2" "$url$1" <&0 >"$2.status" &
   asking=$!
   wait "$asking"
-  status=$(<"$2.status") asking=''
+  asking='' status=$(<"$2.status")
 }
 
-# The same until there is an answer that says yes or no.
+# insist HOW PATH FILE: one of the two, until there is an answer that says yes or no.
 insist() {
-  cp /dev/stdin "$2.kept"
-  while post "$1" "$2" <"$2.kept"; [[ $status == 000 || $status == 429 || $status == 50[234] ]]; do
+  cat >"$3.body"
+  while "$1" "$2" "$3" <"$3.body"; [[ $status == 000 || $status == 429 || $status == 50[234] ]]; do
     echo "no answer ($status), trying again"
     sleep 1
   done
@@ -46,12 +48,21 @@ renew() {
   done
 }
 
+# wish WAIT: the body of the claim
+wish() {
+  jq -n --arg handler "$handler" --arg request "$request" --argjson lease "$lease" --arg wait "$1" \
+    '{handlers: [$handler], wait: $wait, lease: $lease, requestId: $request}'
+}
+
 finish() {
   trap '' TERM INT
   kill $asking $job $renewing 2>/dev/null
-  if [[ -n $token ]]; then
-    post "/api/leases/$token/release" "$folder/released" <<<'{}'
-    echo "given back ($status)"
+  if [[ -n $request ]]; then # asking once more is how to know what there is: the claim's answer may not have come
+    wish 0s | post /api/leases "$folder/claimed"
+    for token in $(jq -r '.tasks[]?.token' "$folder/claimed"); do
+      post "/api/leases/$token/release" "$folder/said" <<<'{}'
+      echo "given back ($status)"
+    done
   fi
   echo stopped
   exit 0
@@ -61,8 +72,7 @@ trap finish TERM INT
 echo ready
 while true; do
   request=$(tr -d - </proc/sys/kernel/random/uuid 2>/dev/null || uuidgen)
-  jq -n --arg handler "$handler" --arg request "$request" --argjson lease "$lease" \
-    '{handlers: [$handler], wait: "20s", lease: $lease, requestId: $request}' | insist /api/leases "$folder/claimed"
+  wish 20s | insist post_and_wait /api/leases "$folder/claimed"
   if [[ $status != 200 ]]; then
     echo "$status: $(jq -r .detail "$folder/claimed")" >&2
     exit 1
@@ -84,12 +94,11 @@ while true; do
     ended=complete
     jq -c '{result: .}' "$folder/out" >"$folder/body" 2>/dev/null && (($(wc -l <"$folder/body") == 1)) ||
       jq -Rs '{result: .}' "$folder/out" >"$folder/body"
-    insist "/api/leases/$token/complete" "$folder/said" <"$folder/body"
+    insist post "/api/leases/$token/complete" "$folder/said" <"$folder/body"
   else
     ended=fail
     jq -Rs --arg type "exit $code" '{error: {type: $type, message: .}}' "$folder/err" |
-      insist "/api/leases/$token/fail" "$folder/said"
+      insist post "/api/leases/$token/fail" "$folder/said"
   fi
   echo "$(jq -r .tasks[0].task.id "$folder/claimed"): $ended ($status)"
-  token=''
 done
