@@ -1,8 +1,8 @@
 """LeaderActor's hand for the leases of workers from outside: those that are not renewed are over, and what was run
 under them is taken back, as from a dead node; a run that is over its time ends, however often its lease is renewed.
 
-State: since when each lease stands still, and until when each run under it may go on, both by this node's monotonic
-clock. A new leader begins with new timers, so it waits longer, never too short.
+State: since when each lease stands still, until when each run under it may go on, both by this node's monotonic clock;
+and who had a run over its time, whose runs are looked at again until they are as they should be. A new leader begins with new timers, so it waits longer, never too short.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ class Lapsing:
         self._watch = Watch(stall=STALL)
         self._ttls: dict[str, int] = {}
         self._runs: dict[str, dict[str, tuple[Task, int]]] = {}
+        self._late: set[str] = set()
         self.reaping = Reaping(
             incarnation=incarnation,
             max_crashes=max_crashes,
@@ -78,15 +79,15 @@ class Lapsing:
         self.reaping.fence(epoch, now)
         self.reaping.seen(leases, epoch, now)
         self._runs = {owner: runs for owner, runs in self._runs.items() if owner in live}
-        for owner in sorted(live.keys() - self._runs.keys()):
+        self._late &= self._runs.keys()
+        for owner in sorted(live.keys() - self._runs.keys() | self._late):
             self._storage.tell(LookAtRuns(owner=owner, reply_to=self._address))
         for owner, runs in self._runs.items():
             over = {name: task for name, (task, deadline) in runs.items() if now >= deadline}
             for name, task in over.items():
+                self._late.add(owner)
                 runs[name] = (task, now + AGAIN)
                 self._queue.tell(RunOverdue(task=task))
-            if over:
-                self._storage.tell(LookAtRuns(owner=owner, reply_to=self._address))
 
     def runs_seen(self, seen: RunsSeen, now: int) -> None:
         """What a lease holds; nothing is added to it later. The time of what is new here is reckoned from now on."""

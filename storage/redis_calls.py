@@ -242,5 +242,5 @@ MAKERS: dict[type[Any], tuple[str, Make]] = {
 TOGETHER = frozenset({v.Submit, v.Renew, *(kind for kind in MAKERS if issubclass(kind, ev.Event))})
 """What shares a call."""
 
-REPEATABLE = frozenset({v.SubmitAll, v.Claim, v.Beat, v.Lease, v.Pause, v.Resume})
+REPEATABLE = frozenset({v.SubmitAll, v.Claim, v.Beat, v.Deregister, v.Lease, v.Pause, v.Resume})
 """What is harmless twice without a name; all others that do not share a call get one."""

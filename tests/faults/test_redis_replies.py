@@ -65,6 +65,11 @@ def scheduled(deck: Driver) -> None:
     deck.do(v.PutSchedule(v.Schedule(id="s", spec=b"{}", cursor=1)))
 
 
+def leased(deck: Driver) -> None:
+    deck.do(v.Lease("w", "worker", SECOND))
+    deck.run("w", "t0")
+
+
 def nothing(_: Driver) -> None:
     pass
 
@@ -94,6 +99,8 @@ CASES = {
     ),
     "beat": Case(nothing, lambda _: v.Beat("a", 1)),
     "deregister": Case(nothing, lambda _: v.Deregister("b")),
+    "lease": Case(nothing, lambda _: v.Lease("w", "worker", SECOND)),
+    "renew": Case(leased, lambda deck: v.Renew("w", "t0", deck.get("t0").fence)),
     "drain": Case(nothing, lambda _: v.Drain("b")),
     "campaign": Case(nothing, lambda deck: v.Campaign("b", deck.term.epoch, deck.term.beat)),
     "resign": Case(nothing, lambda deck: v.Resign("a", deck.term.epoch)),

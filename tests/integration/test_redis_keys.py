@@ -69,6 +69,9 @@ def busy(deck: Driver) -> None:
     deck.do(v.Tally(60 * SECOND, {"a": 1, "b@x": 2}))
     deck.do(v.Note("t", "a", "x"))
     deck.add("later", delay=MINUTE)
+    for lease in ("live", "over"):
+        deck.do(v.Lease(lease, "worker", SECOND))
+    deck.do(v.Deregister("over"))
 
 
 def test_every_key_is_known(deck: Driver, client: redis.Redis, namespace: str) -> None:

@@ -16,6 +16,7 @@ from storage import verbs as v
 from storage.sqlite_file import NAME, PRAGMAS, READER_PRAGMAS, WRITER_PRAGMAS
 from taskqueue.core.clock import ManualClock
 from taskqueue.core.errors import ConfigError, StoreDamaged, StoreError
+from taskqueue.core.events import Code
 from taskqueue.core.views import Filter
 from tests.factories import draft
 from tests.sqlite_files import content, copy_alive, opened
@@ -200,7 +201,7 @@ def test_a_torn_last_transaction_is_dropped_and_all_before_it_kept(killed: Path)
 
 @pytest.mark.parametrize(
     ("pragma", "message"),
-    [("user_version = 2", "newer taskqueue"), ("application_id = 7", "another application")],
+    [("user_version = 99", "newer taskqueue"), ("application_id = 7", "another application")],
 )
 def test_files_of_others_are_refused(clean: Path, pragma: str, message: str) -> None:
     with closing(sqlite3.connect(clean / NAME)) as connection:
@@ -210,6 +211,25 @@ def test_files_of_others_are_refused(clean: Path, pragma: str, message: str) -> 
         pass
     assert "\n" not in str(caught.value)
     assert content(clean)[NAME] == before[NAME]
+
+
+def test_a_file_of_an_earlier_version_goes_on(clean: Path) -> None:
+    file = clean / NAME
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        new = sorted(connection.execute("SELECT name, sql FROM sqlite_master WHERE tbl_name = 'members'"))
+        for index in ("members_live", "members_nodes", "members_leases", "members_gone"):
+            connection.execute(f"DROP INDEX {index}")
+        connection.execute("ALTER TABLE members DROP COLUMN ttl")
+        connection.execute("CREATE INDEX members_live ON members (node) WHERE gone_at IS NULL")
+        connection.execute("PRAGMA user_version = 1")
+    with opened(clean) as store:
+        assert len(store.statuses([f"t{n}" for n in range(TASKS)])) == TASKS
+        assert store.execute([v.Lease("w", "worker", 1)]) == [v.Answer(Code.OK)]
+    with closing(sqlite3.connect(file)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (sqlite_file.SCHEMA,)
+        upgraded = sorted(connection.execute("SELECT name, sql FROM sqlite_master WHERE tbl_name = 'members'"))
+    assert [name for name, _ in upgraded] == [name for name, _ in new]
+    assert [sql for name, sql in upgraded if name != "members"] == [sql for name, sql in new if name != "members"]
 
 
 def test_a_file_that_somebody_has_locked_is_no_damage(clean: Path, monkeypatch: pytest.MonkeyPatch) -> None:
