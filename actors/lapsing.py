@@ -2,7 +2,8 @@
 under them is taken back, as from a dead node; a run that is over its time ends, however often its lease is renewed.
 
 State: since when each lease stands still, until when each run under it may go on, both by this node's monotonic clock;
-and who had a run over its time, whose runs are looked at again until they are as they should be. A new leader begins with new timers, so it waits longer, never too short.
+and who had a run over its time, whose runs are looked at again. A new leader begins with new timers, so it waits
+longer, never too short.
 """
 
 from __future__ import annotations

@@ -157,7 +157,7 @@ def test_a_run_over_its_time_is_told_of_once_and_again_only_while_it_is_there(ho
     house.pass_time(2 * SECOND)
     assert sorted(house.overdue()) == ["t1", "t2"]
     house.deck.happens(ev.Complete, "t1")
-    house.pass_time(4 * SECOND)
+    house.pass_time(3 * SECOND)
     assert house.overdue() == []
     house.pass_time(2 * SECOND)
     assert house.overdue() == ["t2"], "t1 has ended meanwhile"
