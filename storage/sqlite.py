@@ -83,7 +83,7 @@ VERBS: dict[type[Any], Do] = {
     v.Resume: sqlite_schedules.resume,
 }
 
-GROWING = (v.Submit, v.SubmitAll, v.PutSchedule, v.Tally, v.Note)
+GROWING = (v.Submit, v.SubmitAll, v.PutSchedule, v.Lease, v.Tally, v.Note)
 """What is refused first where there is no room."""
 
 ROOM = 64 * 1024
