@@ -119,6 +119,7 @@ THINGS: dict[str, Any] = {
     "GET /dashboard/{file}": lambda: "index.html",
     "GET /docs/{file}": lambda: "index.html",
 }
+PAYLOADS: dict[str, Any] = {"fail": {}, "sleep": {"seconds": 0}}
 PAGES = {"GET /api/tasks": "/api/tasks", "GET /api/dead-letters": "/api/tasks", "GET /api/audit": "/api/audit"}
 
 
@@ -157,7 +158,11 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
 
 
 def put_right(one: dict[str, Any]) -> None:
-    """What excludes itself, or what came before, in the parameters of a task."""
+    """What excludes itself, or what came before, in the parameters of a task; and the payload of a handler that the
+    node knows, whose name was in an answer.
+    """
+    if one.get("handler") in PAYLOADS and "payload" in one:
+        one["payload"] = PAYLOADS[one["handler"]]
     parameters = one.get("parameters", {})
     if "delay" in parameters and "runAt" in parameters:
         del parameters["delay"]
