@@ -278,7 +278,7 @@ def test_nothing_is_claimed_for_a_client_that_went_away(node: Running, client: C
     name = client.submit("thumb")
     until(lambda: not node.node._callers._waiting, WITHIN, "it waits no more")
     task = client.task(name)
-    assert (task["status"], task["crashes"], task["attempt"]) == ("pending", 0, 0)
+    assert (task["status"], task["history"]) == ("pending", [])
     assert claimed(client)["task"]["id"] == name
 
 

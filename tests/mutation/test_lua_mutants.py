@@ -14,6 +14,7 @@ FOLDERS = ("storage", "taskqueue", "tests/contract")
 WITNESS = "test_submit.py::test_a_submit_stores_the_draft[redis-changes0]"
 TABLE, RIGHTS, TURNS, TERM = "test_table.py", "test_claim_rights.py", "test_claim.py", "test_term.py"
 MEMBERS, LEADER, SCHEDULES = "test_members.py", "test_leader.py", "test_schedules.py"
+LEASES = "test_leases.py"
 HELD = "storage/lua/lib_task.lua"
 CLAIM = "storage/lua/claim.lua"
 
@@ -150,6 +151,41 @@ BUGS = (
         "if live(t.own) then order(t.own, 'cancel ' .. t.id .. ' ' .. t.fe) end",
         "",
         f"{MEMBERS}::test_a_cancelled_run_is_told_to_its_owner[redis]",
+    ),
+    Bug(
+        "any fence renews",
+        "storage/lua/renew.lua",
+        "or t[3] ~= item[3]",
+        "",
+        f"{LEASES}::test_what_is_not_held_renews_nothing[redis]",
+    ),
+    Bug(
+        "a lease that is over is renewed",
+        "storage/lua/renew.lua",
+        "or member[2] then",
+        "then",
+        f"{LEASES}::test_a_lease_that_is_not_renewed_dies_as_a_node_does[redis]",
+    ),
+    Bug(
+        "who is alone fences leases, too",
+        "storage/lua/lease.lua",
+        "call('SADD', k_leases, owner)",
+        "call('SADD', k_leases, owner) call('HSET', k_live, owner, 0)",
+        f"{LEASES}::test_a_node_that_is_alone_leaves_leases_alone[redis]",
+    ),
+    Bug(
+        "a suspect has company",
+        CLAIM,
+        "and not alone and",
+        "and",
+        f"{LEASES}::test_a_suspect_that_is_taken_first_is_taken_alone[redis]",
+    ),
+    Bug(
+        "an empty claim leaves a trace",
+        "storage/lua/deregister.lua",
+        "if not state[2] and state[4] and not items[2] then",
+        "if false then",
+        f"{LEASES}::test_a_lease_that_took_nothing_leaves_no_trace_where_none_is_wanted[redis]",
     ),
     Bug(
         "a key takes any body",

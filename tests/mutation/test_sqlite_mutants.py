@@ -16,9 +16,24 @@ FOLDERS = ("storage", "taskqueue", "tests/contract")
 WITNESS = "test_submit.py::test_a_submit_stores_the_draft[sqlite-changes0]"
 EVENT, CLAIM = "storage/sql/event.sql", "storage/sql/claim.sql"
 TABLE, RIGHTS, TURNS = "test_table.py", "test_claim_rights.py", "test_claim.py"
+LEASES = "test_leases.py"
 LANES, SCHEDULES, ALONE = "test_claim_lanes.py", "test_schedules.py", "test_ticks_alone.py"
 
 BUGS = (
+    Bug(
+        "any fence renews",
+        "storage/sql/member.sql",
+        "AND owner = :owner AND fence = :fence",
+        "AND owner = :owner AND :fence = :fence",
+        f"{LEASES}::test_what_is_not_held_renews_nothing[sqlite]",
+    ),
+    Bug(
+        "leases are remembered as nodes are",
+        "storage/sql/member.sql",
+        "iif(ttl IS NULL, :before, :leases_before)",
+        ":before",
+        f"{LEASES}::test_leases_that_are_over_are_forgotten_soon[sqlite]",
+    ),
     Bug(
         "any fence will do",
         EVENT,
