@@ -242,11 +242,22 @@ def member(owner: bytes, row: Row) -> Member:
     )
 
 
-def lease(owner: bytes, node: bytes, ttl: bytes, beat: bytes, fenced: bytes | None) -> LeaseView:
-    """A lease."""
+def lease(owner: bytes, node: bytes | None, ttl: bytes, beat: bytes | None, fenced: bytes | None) -> LeaseView:
+    """A lease. What of it is missing or cannot be read is empty or 0, so that it is over soon."""
     return LeaseView(
-        owner=owner.decode(), node=node.decode(), ttl=int(ttl), beat=int(beat), fenced=fenced is not None
+        owner=owner.decode("utf-8", "replace"),
+        node=(node or b"").decode("utf-8", "replace"),
+        ttl=_whole(ttl),
+        beat=_whole(beat),
+        fenced=fenced is not None,
     )
+
+
+def _whole(text: bytes | None) -> int:
+    try:
+        return int(text or 0)
+    except UNREADABLE:
+        return 0
 
 
 def order(number: bytes, text: bytes) -> v.Order:

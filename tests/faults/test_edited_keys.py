@@ -71,6 +71,10 @@ def busy(deck: Driver) -> None:
     deck.add("keyed", key="k", digest=b"body", schedule="s")
     deck.add("ready", tags=("x",))
     deck.fence("c")
+    for lease in ("w", "over"):
+        deck.do(v.Lease(lease, "worker", MINUTE))
+    deck.run("w", "lent", handler="lent")
+    deck.do(v.Deregister("over"))
     deck.do(v.PutSchedule(v.Schedule(id="s", spec=b"{}", cursor=1, skipped={"misfire": 1})))
     deck.do(v.Pause("q"))
     deck.do(v.Drain("b"))
@@ -92,6 +96,7 @@ def reads(deck: Driver) -> list[Callable[[], Any]]:
         store.dead,
         store.queues,
         store.members,
+        store.leases,
         *(lambda owner=owner: store.held(owner) for owner in "abc"),  # type: ignore[misc]
         store.term,
         store.schedules,
@@ -137,6 +142,10 @@ def verbs(deck: Driver, fences: dict[str, int]) -> list[Any]:
         v.Campaign("a", deck.term.epoch, 1),
         v.Register(owner="d", node="d", host="h", pid=1, workers=1, queues=(), handlers=()),
         v.Register(owner="e", node="b", host="h", pid=1, workers=1, queues=(), handlers=(), instead_of=("b", 0)),
+        v.Lease("w", "worker", SECOND),
+        v.Lease("new", "worker", SECOND),
+        v.Renew("w", "lent", fences["lent"]),
+        v.Deregister("w"),
         v.Deregister("b"),
         v.Resign("a", deck.term.epoch),
     ]
@@ -172,7 +181,7 @@ class Snapshot:
 @pytest.mark.timeout(400)  # some 20,000 calls, beside other load
 def test_whatever_is_edited_everything_is_answered(deck: Driver, client: redis.Redis) -> None:
     busy(deck)
-    fences = {name: deck.get(name).fence for name in ("ours", "late")}
+    fences = {name: deck.get(name).fence for name in ("ours", "late", "lent")}
     before = Snapshot(client)
     kinds = {key.removeprefix(prefix(SPACE).encode()).partition(b":")[0] for key in before.kept}
     assert {b"task", b"body", b"member", b"orders", b"schedule", b"run", b"list", b"ready"} <= kinds
