@@ -34,7 +34,7 @@ arrows: .venv/.dev  ## Who may import whom
 
 # While a time-out waits to land in a thread that is stuck in C, CPython 3.11 begins no traced function in any other thread.
 # So what throws time-outs, and every test with a node of its own, runs without coverage's tracer; each test runs once.
-THROWING = tests/unit/test_runners.py
+THROWING = $(wildcard tests/unit/test_runners*.py)
 COVERED = $(filter-out $(THROWING),$(wildcard tests/unit/test_*.py)) $(filter-out %.py %__pycache__,$(wildcard tests/unit/*)) \
   tests/contract tests/property tests/api tests/mutation \
   $(wildcard tests/integration/test_sqlite_*.py tests/integration/test_redis_*.py tests/integration/test_backup.py \

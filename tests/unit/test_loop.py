@@ -16,7 +16,7 @@ from actors.pool import Raised, Returned
 from taskqueue import TaskContext, task
 from taskqueue.handlers import TaskFunction
 from tests.clients import until
-from tests.unit.test_runners import WITHIN, Bench, ended
+from tests.runners import WITHIN, Bench, ended
 
 
 @pytest.fixture
