@@ -57,6 +57,8 @@ class Table:
         self._births: dict[str, int] = {}
         self._born = 0
         self._indexes: dict[Index, list[Key]] = {}
+        self._lanes: dict[Any, dict[Index, list[Key]]] = {Place.READY: {}, Place.SOLO: {}}
+        """Those of the indexes that are lanes: a claim looks at nothing else."""
 
     # -- writing -------------------------------------------------------------------------------------------------------
 
@@ -74,7 +76,7 @@ class Table:
             if old.get(index) != key:
                 if index in old:
                     self._drop(index, old[index])
-                insort(self._indexes.setdefault(index, []), key)
+                insort(self._indexes.get(index) or self._opened(index), key)
         if before is not None:
             self._count(before, -1)
         self._count(task, +1)
@@ -128,11 +130,20 @@ class Table:
             entries[EXPIRING] = (task.expires_at, task.id)
         return entries
 
+    def _opened(self, index: Index) -> list[Key]:
+        entries: list[Key] = []
+        self._indexes[index] = entries
+        if index[0] in self._lanes:
+            self._lanes[index[0]][index] = entries
+        return entries
+
     def _drop(self, index: Index, key: Key) -> None:
         entries = self._indexes[index]
         del entries[bisect_left(entries, key)]
         if not entries:
             del self._indexes[index]
+            if index[0] in self._lanes:
+                del self._lanes[index[0]][index]
 
     def _count(self, task: Task, by: int) -> None:
         cell = (task.queue, task.handler, task.status)
@@ -176,15 +187,14 @@ class Table:
         self, where: Place, handlers: Iterable[str], queues: tuple[str, ...], paused: set[str]
     ) -> list[list[Key]]:
         """The non-empty lanes of some handlers in some queues (`("*",)`: all). They shrink as their tasks are moved."""
+        lanes = self._lanes[where]
+        if not lanes:
+            return []
         wanted = set(handlers)
         if queues == ("*",):
-            return [
-                entries
-                for index, entries in self._indexes.items()
-                if index[0] is where and index[1] not in paused and index[2] in wanted
-            ]
+            return [entries for index, entries in lanes.items() if index[1] not in paused and index[2] in wanted]
         cells = ((where, queue, handler) for queue in {*queues} - paused for handler in wanted)
-        return [self._indexes[cell] for cell in cells if cell in self._indexes]
+        return [lanes[cell] for cell in cells if cell in lanes]
 
     # -- reading -------------------------------------------------------------------------------------------------------
 

@@ -84,6 +84,8 @@ class Link:
     def __init__(self, node: SimNode) -> None:
         self._node = node
         self._world = node.world
+        self._chance = node.world.chance
+        self._latency = node.world.plan.latency
         self._waiting: list[Message] = []
         self._busy = False
 
@@ -102,7 +104,7 @@ class Link:
         return self._busy
 
     def _soon(self) -> int:
-        return self._world.time + 100 + int(self._world.chance() * self._world.plan.latency)
+        return self._world.time + 100 + int(self._chance() * self._latency)
 
     # -- the exchange --------------------------------------------------------------------------------------------------
 
@@ -139,8 +141,11 @@ class Link:
 
     def _do(self, writes: list[Write]) -> list[Any]:
         """Have it done; the results, one for each verb."""
+        if not writes:
+            return []
         server = self._world.server
-        results = server.execute(tuple(verb for write in writes for verb in write.verbs))
+        verbs = writes[0].verbs if len(writes) == 1 else tuple(verb for write in writes for verb in write.verbs)
+        results = server.execute(verbs)
         if self._world.plan.replicated and not server.vouches:
             return [StoreUnavailable("no replica has it")] * len(results)
         return results

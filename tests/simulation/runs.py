@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections import Counter
 from dataclasses import dataclass, field
@@ -12,6 +13,8 @@ from tests.postoffice import HANDLERS
 from tests.simulation.broken import Broken
 from tests.simulation.world import World
 
+BETWEEN_SWEEPS = 50_000
+"""So many new objects until Python looks for garbage: a run makes many, and most live as long as it does."""
 LONGEST = 400
 """So many characters of a reason are shown."""
 
@@ -68,7 +71,10 @@ def run(seeds: range, kind: str | None = None, nodes: int | None = None, first: 
     metrics = Metrics(HANDLERS, ("default",))
     seen = Seen()
     level = logging.root.manager.disable
+    thresholds = gc.get_threshold()
     logging.disable(logging.CRITICAL)
+    gc.set_threshold(BETWEEN_SWEEPS, *thresholds[1:])
+    gc.freeze()  # the modules need no look
     try:
         for seed in seeds:
             world = World(seed, metrics, kind=kind, nodes=nodes)
@@ -83,6 +89,8 @@ def run(seeds: range, kind: str | None = None, nodes: int | None = None, first: 
             if first and seen.failed:
                 break
     finally:
+        gc.unfreeze()
+        gc.set_threshold(*thresholds)
         logging.disable(level)
     return seen
 
