@@ -3,7 +3,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
-PYTEST = $(BIN)/pytest -n 2 -m "not slow"
+# `worksteal` keeps a module's tests together, and with them the nodes and browsers that they share; nobody idles at the end.
+SPREAD ?= -n 2 --dist worksteal
+PYTEST = $(BIN)/pytest $(SPREAD) -m "not slow"
 
 .DEFAULT_GOAL := help
 .PHONY: help run cluster test test-all lint types arrows check bench bench-cluster bench-peers clean
@@ -21,7 +23,7 @@ test: .venv/.test  ## Every test but the slow ones
 	$(PYTEST) $(ARGS)
 
 test-all: .venv/.test  ## Every test
-	$(BIN)/pytest -n 2 $(ARGS)
+	$(BIN)/pytest $(SPREAD) $(ARGS)
 
 lint: .venv/.dev  ## ruff
 	$(BIN)/ruff check

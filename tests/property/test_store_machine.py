@@ -284,16 +284,27 @@ def fields(one: Draft) -> dict[str, Any]:
     return {name: getattr(one, name) for name in one.__struct_fields__}
 
 
-@pytest.mark.timeout(900)  # a failure takes minutes to be made small
-@pytest.mark.parametrize("backend", backends())
-def test_random_lives(backend: str) -> None:
+def live(backend: str, lives: int) -> None:
     machine = type(f"{backend.title()}Machine", (StoreMachine,), {"backend": backend})
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples={"memory": 150, "sqlite": 50}.get(backend, 30),
+            max_examples=lives,
             stateful_step_count=50,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
         ),
     )
+
+
+@pytest.mark.timeout(900)  # a failure takes minutes to be made small
+@pytest.mark.parametrize("backend", backends())
+def test_random_lives(backend: str) -> None:
+    live(backend, {"memory": 60, "sqlite": 20}.get(backend, 15))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3_600)
+@pytest.mark.parametrize("backend", backends())
+def test_many_random_lives(backend: str) -> None:
+    live(backend, {"memory": 600, "sqlite": 200}.get(backend, 120))
