@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
+
+from tests.mutation.nursery import Nursery
 
 ROOT = Path(__file__).parents[2]
 
@@ -52,12 +51,21 @@ def copied(target: Path, *folders: str) -> Path:
     return target
 
 
-def outcomes(copy: Path, tests: Sequence[str], *plugins: str) -> dict[str, str]:
+def outcomes(nursery: Nursery, copy: Path, tests: Sequence[str]) -> dict[str, str]:
     """How each of the tests of the conformance suite fared in the copy."""
-    named = [word for plugin in ("pytest_timeout", *plugins) for word in ("-p", plugin)]
-    command = [sys.executable, "-m", "pytest", *named, "-p", "no:cacheprovider", "-rA", "--tb=no"]
-    paths = [f"tests/contract/{test}" for test in tests]
-    env = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    run = subprocess.run([*command, *paths], cwd=copy, env=env, capture_output=True, text=True, timeout=60, check=False)
-    found = re.findall(r"^(PASSED|FAILED) tests/contract/(\S+)", run.stdout, re.MULTILINE)
+    options = ("-p", "pytest_timeout", "-p", "no:cacheprovider", "-rA", "--tb=no")
+    said = nursery.run(copy, *options, *(f"tests/contract/{test}" for test in tests))
+    found = re.findall(r"^(PASSED|FAILED) tests/contract/(\S+)", said, re.MULTILINE)
     return {test: outcome for outcome, test in found}
+
+
+def found(nursery: Nursery, copy: Path, bug: Bug, witness: str) -> None:
+    """In the copy with the bug its test has to fail, and the witness to pass: a wrong answer, not a broken copy."""
+    bug.put_into(copy)
+    assert outcomes(nursery, copy, [bug.test, witness]) == {bug.test: "FAILED", witness: "PASSED"}
+
+
+def all_pass(nursery: Nursery, copy: Path, bugs: Sequence[Bug], witness: str) -> None:
+    """Without a bug all of their tests have to pass."""
+    tests = {witness, *(bug.test for bug in bugs)}
+    assert outcomes(nursery, copy, [*tests]) == dict.fromkeys(tests, "PASSED")

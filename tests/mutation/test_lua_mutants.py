@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.mutation.copies import Bug, copied, outcomes
+from tests.mutation.copies import Bug, all_pass, found
+from tests.mutation.nursery import Nursery
 
-FOLDERS = ("storage", "taskqueue", "tests/contract")
 WITNESS = "test_submit.py::test_a_submit_stores_the_draft[redis-changes0]"
 TABLE, RIGHTS, TURNS, TERM = "test_table.py", "test_claim_rights.py", "test_claim.py", "test_term.py"
 MEMBERS, LEADER, SCHEDULES = "test_members.py", "test_leader.py", "test_schedules.py"
@@ -197,18 +197,10 @@ BUGS = (
 )
 
 
-@pytest.fixture
-def copy(tmp_path: Path) -> Path:
-    """The code and the conformance suite, to be changed at will."""
-    return copied(tmp_path, *FOLDERS)
-
-
-def test_without_a_bug_all_of_them_pass(copy: Path) -> None:
-    tests = {WITNESS, *(bug.test for bug in BUGS)}
-    assert outcomes(copy, [*tests]) == dict.fromkeys(tests, "PASSED")
+def test_without_a_bug_all_of_them_pass(nursery: Nursery, copy: Path) -> None:
+    all_pass(nursery, copy, BUGS, WITNESS)
 
 
 @pytest.mark.parametrize("bug", BUGS, ids=[bug.name for bug in BUGS])
-def test_the_suite_finds(copy: Path, bug: Bug) -> None:
-    bug.put_into(copy)
-    assert outcomes(copy, [bug.test, WITNESS]) == {bug.test: "FAILED", WITNESS: "PASSED"}
+def test_the_suite_finds(nursery: Nursery, copy: Path, bug: Bug) -> None:
+    found(nursery, copy, bug, WITNESS)
