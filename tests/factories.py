@@ -7,6 +7,7 @@ from zlib import crc32
 
 from taskqueue.core.clock import SECOND
 from taskqueue.core.task import Draft
+from taskqueue.core.views import Member
 
 
 def draft(id: str = "t1", **changes: Any) -> Draft:
@@ -24,3 +25,23 @@ def draft(id: str = "t1", **changes: Any) -> Draft:
         "retries": 3,
     }
     return Draft(**{**fields, **changes})
+
+
+def member(owner: str, **changes: Any) -> Member:
+    """An incarnation that has come just now; its node has its name."""
+    fields: dict[str, Any] = {
+        "node": owner,
+        "host": "h",
+        "pid": 1,
+        "workers": 1,
+        "queues": (),
+        "handlers": (),
+        "started_at": 0,
+        "beat": 0,
+        "beat_at": 0,
+        "running": 0,
+        "fenced": False,
+        "draining": False,
+        "left": False,
+    }
+    return Member(owner=owner, **{**fields, **changes})

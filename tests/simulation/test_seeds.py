@@ -15,11 +15,11 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 KEPT = Path(__file__).with_name("seeds")
-QUICK, CHUNK = 2_000, 100
+QUICK, CHUNK = 2_000, 200
 MANY, LONG = 100_000, 1_000
 
-ENOUGH = {"claims": 5_000, "nodes declared dead": 10, "terms": 500, "outcomes refused": 3, "submits repeated": 20}
-"""In a hundred seeds; less proves nothing."""
+ENOUGH = {"claims": 10_000, "nodes declared dead": 20, "terms": 1_000, "outcomes refused": 6, "submits repeated": 40}
+"""In two hundred seeds; less proves nothing."""
 
 
 def simulate(*words: str) -> str:

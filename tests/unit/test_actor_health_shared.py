@@ -14,8 +14,8 @@ from taskqueue.core.clock import SECOND
 from taskqueue.core.config import Config
 from taskqueue.core.errors import StoreUnavailable
 from taskqueue.core.events import Code
+from tests.factories import member
 from tests.postoffice import OWNER, Desk, registration, wakes
-from tests.unit.test_succession import member
 
 LEASE = 15 * SECOND
 TRUST = 10 * SECOND
@@ -56,7 +56,7 @@ def may_claim(desk: Desk) -> bool:
 
 
 def named(owner: str, node: str = "me", beat: int = 7) -> MembersSeen:
-    return MembersSeen(members=(member(owner, node, beat),))
+    return MembersSeen(members=(member(owner, node=node, beat=beat),))
 
 
 # -- trust -------------------------------------------------------------------------------------------------------------

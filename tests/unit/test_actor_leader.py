@@ -38,8 +38,7 @@ from taskqueue.core.errors import StoreError
 from taskqueue.core.events import Code
 from taskqueue.core.tally import minute
 from taskqueue.core.task import Cause, Status, TaskError
-from taskqueue.core.views import Member
-from tests.factories import draft
+from tests.factories import draft, member
 from tests.postoffice import OWNER, Desk, claimed, registration, wakes
 
 TERM = v.Term(OWNER, 1, 1)
@@ -70,25 +69,6 @@ def done(desk: Desk, leader: LeaderActor, **answers: Any) -> dict[str, Verb]:
         [verbs[duty]] = write.verbs
         leader.on_receive(Written(results=(answers.get(duty, v.Moved(Code.OK)),), ticket=write.ticket))
     return verbs
-
-
-def member(owner: str, **changes: Any) -> Member:
-    fields: dict[str, Any] = {
-        "node": owner,
-        "host": "h",
-        "pid": 1,
-        "workers": 1,
-        "queues": (),
-        "handlers": (),
-        "started_at": 0,
-        "beat": 0,
-        "beat_at": 0,
-        "running": 0,
-        "fenced": False,
-        "draining": False,
-        "left": False,
-    }
-    return Member(owner=owner, **{**fields, **changes})
 
 
 # -- campaigning -------------------------------------------------------------------------------------------------------

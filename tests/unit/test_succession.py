@@ -8,25 +8,13 @@ from cluster.incarnation import Incarnation
 from cluster.succession import Free, Lives, Over, Succession, Waits
 from taskqueue.core.ids import CountingIds
 from taskqueue.core.views import Member
+from tests import factories
 
 LEASE = 15_000
 
 
 def member(owner: str = "old-1", node: str = "n", beat: int = 7, **changes: Any) -> Member:
-    fields: dict[str, Any] = {
-        "host": "h",
-        "pid": 1,
-        "workers": 1,
-        "queues": (),
-        "handlers": (),
-        "started_at": 0,
-        "beat_at": 0,
-        "running": 0,
-        "fenced": False,
-        "draining": False,
-        "left": False,
-    }
-    return Member(owner=owner, node=node, beat=beat, **{**fields, **changes})
+    return factories.member(owner, node=node, beat=beat, **changes)
 
 
 def succession() -> Succession:
