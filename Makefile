@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
-# `worksteal` keeps a module's tests together, and with them the nodes and browsers that they share; nobody idles at the end.
+# `worksteal` keeps a module's tests together, and with them the nodes that they share, and lets nobody idle at the end.
 SPREAD ?= -n 2 --dist worksteal
 PYTEST = $(BIN)/pytest $(SPREAD) -m "not slow"
 

@@ -55,6 +55,7 @@ def outcomes(nursery: Nursery, copy: Path, tests: Sequence[str]) -> dict[str, st
     """How each of the tests of the conformance suite fared in the copy."""
     options = ("-p", "pytest_timeout", "-p", "no:cacheprovider", "-rA", "--tb=no")
     said = nursery.run(copy, *options, *(f"tests/contract/{test}" for test in tests))
+    print(said)  # for who reads of a failure
     found = re.findall(r"^(PASSED|FAILED) tests/contract/(\S+)", said, re.MULTILINE)
     return {test: outcome for outcome, test in found}
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.mutation.copies import Bug, copied, outcomes
+from tests.mutation.nursery import Nursery
 
 FOLDERS = ("storage", "taskqueue", "cluster", "actors", "api", "tests/contract")
 FILE = "actors/overdue.py"
@@ -61,13 +62,12 @@ BUGS = (
 
 
 @pytest.mark.parametrize("bug", BUGS, ids=[bug.name for bug in BUGS])
-def test_the_suite_finds(tmp_path: Path, bug: Bug) -> None:
+def test_the_suite_finds(nursery: Nursery, tmp_path: Path, bug: Bug) -> None:
     copy = copied(tmp_path, *FOLDERS)
     bug.put_into(copy)
-    found = outcomes(copy, [bug.test])
-    assert found == {bug.test: "FAILED"}
+    assert outcomes(nursery, copy, [bug.test]) == {bug.test: "FAILED"}
 
 
-def test_without_a_bug_all_of_them_pass(tmp_path: Path) -> None:
+def test_without_a_bug_all_of_them_pass(nursery: Nursery, tmp_path: Path) -> None:
     copy = copied(tmp_path, *FOLDERS)
-    assert set(outcomes(copy, [bug.test for bug in BUGS]).values()) == {"PASSED"}
+    assert set(outcomes(nursery, copy, [bug.test for bug in BUGS]).values()) == {"PASSED"}
