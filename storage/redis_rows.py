@@ -161,6 +161,57 @@ def _task(fields: Fields, payload: bytes | None, result: bytes | None) -> Task:
     )
 
 
+_NEW = (b"ln", b"st", b"no", b"at", b"pri", b"sum", b"dig", b"to", b"ret")
+_FIELDS, _VALUES = slice(0, 2 * len(_NEW), 2), slice(1, 2 * len(_NEW), 2)
+
+
+Run = tuple[str, bytes, int, bytes]
+"""A claim: owner, name of the node, number, and the store's time of it."""
+
+
+def first_run(flat: Row, payload: bytes | None, task_id: bytes, fence: bytes, run: Run) -> Task | None:
+    """The same for a task that was claimed just now for the first time, and that has nothing but what every task has:
+    most are so. None for any other. `flat`: its hash as `bear` in `lib_birth.lua` left it.
+    """
+    owner, node, request, now = run
+    if len(flat) > 2 * len(_NEW):
+        if len(flat) != 2 * len(_NEW) + 2 or flat[-2] != b"pay":
+            return None
+        payload = flat[-1]
+    if tuple(flat[_FIELDS]) != _NEW or payload is None:
+        return None
+    lane, _, _, at, priority, checksum, digest, timeout, retries = flat[_VALUES]
+    queue, handler = lane.decode().split("/", 1)
+    born, left = int(at), int(retries)
+    return Task(
+        id=task_id.decode(),
+        handler=handler,
+        queue=queue,
+        payload=payload,
+        checksum=int(checksum),
+        digest=digest.decode().encode("latin-1"),
+        priority=int(priority),
+        timeout=int(timeout),
+        retries=left,
+        keep_result=True,
+        tags=(),
+        key=None,
+        schedule=None,
+        created_at=born,
+        eligible_at=born,
+        due_at=born,
+        expires_at=None,
+        retries_left=left,
+        status=Status.PROCESSING,
+        attempt=1,
+        fence=int(fence),
+        owner=owner,
+        node=node.decode(),
+        request=request,
+        started_at=int(now),
+    )
+
+
 _CAUSE = {cause.value.encode(): cause for cause in Cause}
 
 
