@@ -19,7 +19,7 @@ def statistics(tallies: Mapping[int, Mapping[str, int]], minutes: int, now: int)
     """The statistics at `now`; `tallies` by minute, as a store has them."""
     current = tally.minute(now)
     first = current - (RECENT - 1) * MINUTE
-    recent = tally.total(counts for minute, counts in tallies.items() if minute >= first)
+    recent = tally.total(counts for minute, counts in tallies.items() if first <= minute <= current)
     seconds = max(1.0, (now - first) / SECOND)
     handlers = tally.handlers(recent)
     runs: Counter[int] = Counter()

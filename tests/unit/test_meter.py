@@ -19,7 +19,7 @@ from api.app import ROUTES
 from storage import verbs as v
 from taskqueue.core import events as ev
 from taskqueue.core import tally
-from taskqueue.core.clock import MILLISECOND, MINUTE, SECOND
+from taskqueue.core.clock import HOUR, MILLISECOND, MINUTE, SECOND
 from taskqueue.core.task import Cause, Status, TaskError
 from taskqueue.core.views import QueueStats, QueueView
 from tests.postoffice import Desk, claimed
@@ -254,3 +254,12 @@ def test_rates_are_those_of_the_last_minute(desk: Desk) -> None:
     assert (rates.of("a"), rates.of("b"), rates.of("c")) == ((0.5, 0.0), (0.0, 0.5), (0.0, 0.0))
     desk.clock.advance(MINUTE)
     assert rates.of("a") == (0.0, 0.0)
+
+
+def test_minutes_that_lie_ahead_are_not_among_the_last_ones() -> None:
+    """The clock was set back: what was counted before stands under minutes that are still to come."""
+    present = tally.minute(NOW)
+    tallies = {present + HOUR: {"submitted": 900, "completed": 900, "completed@echo": 900, "wait:40": 900}}
+    stats = statistics(tallies, 5, NOW)
+    assert (stats.submitted_per_second, stats.finished_per_second) == (0, 0)
+    assert (stats.wait, stats.handlers) == (None, ())
