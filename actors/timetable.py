@@ -3,8 +3,8 @@ store.
 
 State: every schedule with its recurrence, and a heap of the moments at which each wants to be looked at. A schedule
 that is paused, or that code declared and no live node declares any more, does not fire: its due times are counted as
-skipped, and that is done now and then only, since nobody waits for it. Until it is known who declares what, nothing
-fires at all.
+skipped, and that is done now and then only, since nobody waits for it; none of them fires when it is wanted again.
+Until it is known who declares what, nothing fires at all.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from collections.abc import Iterable, Mapping
 from itertools import count
 
 from storage import verbs as v
-from taskqueue.core.clock import HOUR, SECOND
+from taskqueue.core.clock import HOUR, MINUTE, SECOND
 from taskqueue.core.config import Config
 from taskqueue.core.errors import InvalidInput
 from taskqueue.core.recurrence import Recurrence
-from taskqueue.core.schedule import Overlap, Owner, Spec, decide, drafts
+from taskqueue.core.schedule import Decision, Overlap, Owner, Spec, decide, drafts
 from taskqueue.core.views import Declaration
 
 log = logging.getLogger("taskqueue.schedules")
@@ -27,20 +27,25 @@ log = logging.getLogger("taskqueue.schedules")
 TICKS_AT_ONCE = 100
 TASKS_AT_ONCE = 1_000
 IDLE_LOOK = HOUR
+ORPHAN_LOOK = MINUTE
+"""Nobody says when one that stands in code is wanted again, so what was due until then is counted early."""
 RETRY = 1 * SECOND
 ANSWER_WITHIN = 10 * SECOND
 
 
 class Entry:
-    """One schedule, what its spec says, and when it wants to be looked at."""
+    """One schedule, what its spec says, and when it wants to be looked at. `undeclared_until`: it stands in code, and
+    until then no live node declared it.
+    """
 
-    __slots__ = ("at", "recurrence", "schedule", "spec")
+    __slots__ = ("at", "recurrence", "schedule", "spec", "undeclared_until")
 
     def __init__(self, schedule: v.Schedule, spec: Spec, recurrence: Recurrence) -> None:
         self.schedule = schedule
         self.spec = spec
         self.recurrence = recurrence
         self.at = 0
+        self.undeclared_until = 0
 
     def stands(self, schedule: v.Schedule) -> bool:
         """Is it as the store has it?"""
@@ -71,9 +76,13 @@ class Timetable:
     def declare(self, declared: Mapping[str, Declaration], now: int) -> None:
         """What live nodes declare: the defaults of tasks, and which schedules of code are still wanted."""
         scheduling = frozenset(name for name, one in declared.items() if one.scheduled)
-        changed = scheduling ^ (self._scheduling or frozenset())
+        before = self._scheduling
+        changed = scheduling ^ (before or frozenset())
         self._declared, self._scheduling = declared, scheduling
         for name in changed & self._entries.keys():
+            entry = self._entries[name]
+            if before is not None and name in scheduling and entry.spec.owner is Owner.CODE:
+                entry.undeclared_until = now
             self._push(name, now)
 
     def load(self, schedules: Iterable[v.Schedule], revision: int, now: int) -> None:
@@ -95,6 +104,8 @@ class Timetable:
             except ValueError as error:
                 log.error("schedule %s cannot be read and does not fire: %s", schedule.id, error)
                 continue
+            if old is not None:
+                entry.undeclared_until = old.undeclared_until
             self._entries[schedule.id] = entry
             self._push(schedule.id, self._next(entry, now))
 
@@ -157,8 +168,7 @@ class Timetable:
 
     def _tick(self, entry: Entry, leader: str, epoch: int, now: int) -> v.Tick | None:
         schedule, spec = entry.schedule, entry.spec
-        grace = self._config.misfire_grace
-        decision = decide(spec, entry.recurrence, schedule.cursor, now, grace, paused=self._still(entry))
+        decision = self._decide(entry, now)
         if not decision.due and not decision.skipped:
             return None
         tasks = drafts(
@@ -181,13 +191,23 @@ class Timetable:
             alone=spec.overlap is Overlap.SKIP,
         )
 
+    def _decide(self, entry: Entry, now: int) -> Decision:
+        def until(moment: int, *, paused: bool) -> Decision:
+            grace = self._config.misfire_grace
+            return decide(entry.spec, entry.recurrence, entry.schedule.cursor, moment, grace, paused=paused)
+
+        decision = until(min(entry.undeclared_until, now), paused=True)
+        return decision if decision.skipped else until(now, paused=self._still(entry))
+
     def _still(self, entry: Entry) -> bool:
-        undeclared = entry.spec.owner is Owner.CODE and entry.schedule.id not in (self._scheduling or ())
-        return entry.schedule.paused or undeclared
+        return entry.schedule.paused or self._undeclared(entry)
+
+    def _undeclared(self, entry: Entry) -> bool:
+        return entry.spec.owner is Owner.CODE and entry.schedule.id not in (self._scheduling or ())
 
     def _next(self, entry: Entry, now: int) -> int:
         if self._still(entry):
-            return now + IDLE_LOOK
+            return now + (ORPHAN_LOOK if self._undeclared(entry) else IDLE_LOOK)
         due = entry.recurrence.next(entry.schedule.cursor)
         return now + 24 * IDLE_LOOK if due is None else due
 

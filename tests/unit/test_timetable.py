@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from actors.timetable import ANSWER_WITHIN, IDLE_LOOK, RETRY, TICKS_AT_ONCE, Timetable
+from actors.timetable import ANSWER_WITHIN, IDLE_LOOK, ORPHAN_LOOK, RETRY, TICKS_AT_ONCE, Timetable
 from storage import verbs as v
 from taskqueue.core import schedule as core
 from taskqueue.core.clock import HOUR, MINUTE, SECOND
@@ -134,6 +134,30 @@ def test_a_schedule_in_code_fires_only_while_it_is_declared() -> None:
     assert (len(tick.drafts), tick.skipped) == (1, {})
 
 
+@pytest.mark.parametrize("reloaded", [False, True])
+def test_what_was_due_while_nobody_declared_it_stays_paused_when_somebody_does(reloaded: bool) -> None:
+    """It was shown as skipped, so no rule for what was missed may make tasks of it."""
+    schedule = stored("sweep", owner=Owner.CODE, misfire=core.Misfire.RUN_ALL)
+    made = table(schedule)
+    made.declare({"sweep": Declaration(name="sweep", scheduled=True)}, NOW + 10 * MINUTE)
+    if reloaded:  # who declares it has also changed it, but not its times
+        spec = replace(Spec.decode(schedule.spec), payload=b"2")
+        made.load([replace(schedule, spec=spec.encode(), generation=2)], 2, NOW + 10 * MINUTE)
+    [tick] = ticks(made, NOW + 11 * MINUTE)
+    assert (tick.upto, tick.drafts, tick.skipped) == (NOW + 10 * MINUTE, (), {"paused": 10})
+    made.settled(tick, True, NOW + 11 * MINUTE)
+    [tick] = ticks(made, NOW + 11 * MINUTE)
+    assert (len(tick.drafts), tick.skipped) == (1, {})
+
+
+def test_one_that_nobody_declares_is_counted_every_minute() -> None:
+    """The next process may declare it, and does not know since when nobody did."""
+    made = table(stored("sweep", owner=Owner.CODE))
+    assert made.next() == NOW + ORPHAN_LOOK
+    [tick] = ticks(made, NOW + ORPHAN_LOOK)
+    assert (tick.drafts, tick.skipped) == ((), {"paused": ORPHAN_LOOK // MINUTE})
+
+
 def test_until_it_is_known_who_declares_what_nothing_fires() -> None:
     made = Timetable(Config())
     made.load([stored(), stored("sweep", owner=Owner.CODE)], 1, NOW)
@@ -151,7 +175,7 @@ def test_declarations_that_come_and_go_leave_one_look_each() -> None:
         made.declare({}, NOW)
     assert ticks(made, NOW) == []
     assert ticks(made, NOW) == []
-    assert made.next() == NOW + IDLE_LOOK
+    assert made.next() == NOW + ORPHAN_LOOK
 
 
 @pytest.mark.parametrize("way", [-HOUR, HOUR])
