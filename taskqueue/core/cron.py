@@ -99,7 +99,7 @@ def read_cron(value: object) -> str:
 
 
 def _parse(text: str) -> CronSim:
-    text = ALIASES.get(text, text)
+    text = ALIASES.get(text.lower(), text)
     fields = text.split()
     if len(text) > LONGEST or not text.isascii() or len(fields) not in (5, 6):
         raise ValueError(

@@ -48,7 +48,9 @@ def test_the_life_of_a_schedule(cli: Call, node: Client) -> None:
     assert [line.split()[0] for line in listed[1:]] == ["s1"]
     assert cli("schedule", "list", "--json").json["schedules"][0]["parameters"] == {"tags": ["x"]}
     assert cli("schedule", "show", "s1", "--json").json["payload"] == {"k": 1}
-    assert cli("schedule", "add", "echo", "1", "--id", "s1", "--every", "1h").code == 1, "it is there"
+    again = cli("schedule", "add", "echo", "1", "--id", "s1", "--every", "1h")
+    assert again.code == 1, "it is there"
+    assert "`schedule show`" in again.err
     put = cli(
         "schedule",
         "add",

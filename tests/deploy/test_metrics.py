@@ -122,6 +122,17 @@ def test_queries_name_outcomes_states_and_routes_that_there_are(shown: dict[str,
     assert "attempts that ended here: completed, failed, timeout, released, snoozed" in page
 
 
+def test_every_name_that_a_node_shows_is_on_the_page(client: Client) -> None:
+    page = (ROOT / "docs" / "operations.md").read_text().partition("\n## Metrics\n")[2].partition("\n## ")[0]
+    documented = set(re.findall(r"^\| `(taskqueue_\w+)` \|", page, re.MULTILINE))
+    assert "a gauge `…_created` instead of `…_total`" in page
+    roots = {name.removesuffix("_total") for name in documented}
+    text = client.get("/metrics").raw.decode()
+    names = set(re.findall(r"^# TYPE (\w+) ", text, re.MULTILINE))
+    assert "taskqueue_tasks_submitted_total" in names
+    assert {name for name in names if name.removesuffix("_created") not in roots | documented} == set()
+
+
 def test_every_metric_is_on_the_dashboard() -> None:
     used = {name for _, expr, _ in panels() for name, _ in parts(expr)}
     made = {one.name for one in Metrics((), ()).registry.collect()}
