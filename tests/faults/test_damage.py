@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import sqlite3
+import subprocess
 from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
@@ -17,6 +20,7 @@ from tests.faults import ledger
 from tests.processes import Ended, NodeProcess, Nodes
 
 HERE = str(Path(__file__).parent)
+PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
 DB, WAL = "taskqueue.db", "taskqueue.db-wal"
 
 
@@ -61,6 +65,18 @@ def garbage_page(data: Path) -> None:
         (page,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'tasks'").fetchone()
     content = bytearray((data / DB).read_bytes())
     content[(page - 1) * 4096 : page * 4096] = bytes(range(256)) * 16
+    (data / DB).write_bytes(content)
+
+
+def garbage_leaf(data: Path) -> None:
+    """All in the database, then noise where some of the tasks are."""
+    with closing(sqlite3.connect(data / DB)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
+    content = bytearray((data / DB).read_bytes())
+    leaf_of_a_table = 13
+    starts = range(0, len(content), 4096)
+    at = next(at for at in starts if content[at] == leaf_of_a_table and b"t30" in content[at : at + 4096])
+    content[at : at + 4096] = bytes(range(256)) * 16
     (data / DB).write_bytes(content)
 
 
@@ -137,6 +153,38 @@ def assert_refused(ended: Ended, *words: str) -> None:
     assert len(ended.err.splitlines()) == 1, ended.err
     for word in words:
         assert word in ended.err
+
+
+@pytest.mark.skipif(shutil.which("sqlite3") is None, reason="needs the sqlite3 shell")
+@pytest.mark.parametrize("spoil", [flip(WAL, 0.5), garbage_leaf], ids=["the log", "a page"])
+def test_what_can_be_read_is_saved_as_the_page_says(
+    nodes: Nodes, crashed: Path, spoil: Callable[[Path], None]
+) -> None:
+    """Its commands, as they stand there; then all that was submitted is sent again."""
+    node = nodes()
+    shutil.copytree(crashed, node.data)
+    spoil(node.data)
+    node.launch()
+    assert "A damaged file" in node.ended().err
+    text = PAGE.read_text().partition("\n## A damaged file\n")[2].partition("\n## ")[0]
+    commands = [dedent(block) for block in re.findall(r"^ *```bash\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL)]
+    commands += re.findall(r"`(sqlite3 damaged/.*?)`", text)
+    ended = subprocess.run(
+        ["bash", "-c", "\n".join(commands)], cwd=node.home, capture_output=True, text=True, timeout=60, check=False
+    )
+    *_, verdict, saved = ended.stdout.split()
+    assert verdict == "ok", ended
+    client = node.start()
+    assert len(client.tasks()) == int(saved)
+    assert 10 < int(saved) < 60
+    again = [
+        client.post("/api/tasks", {"id": f"t{n}", "handler": "nobody", "payload": {"n": n, "text": "x" * 300}})
+        for n in range(60)
+    ]
+    statuses = [reply.status for reply in again]
+    assert (statuses.count(200), statuses.count(201)) == (int(saved), 60 - int(saved))
+    assert client.counts()["pending"] == 60
+    assert node.end().code == 0
 
 
 def test_a_torn_log_is_normal(nodes: Nodes, crashed: Path) -> None:
