@@ -58,7 +58,8 @@ class Meter:
         )
         with self._lock:
             counts = self._counts
-            self.rates.finished(task.queue)
+            if isinstance(event, ev.Complete | ev.Fail):  # what goes back has not finished
+                self.rates.finished(task.queue)
             if took is not None:
                 counts[f"run@{handler}:{bucket(took)}"] += 1
             if waited is not None:

@@ -82,6 +82,18 @@ def test_what_ends_is_counted_by_how_it_ended(desk: Desk) -> None:
     assert counts[f"run@echo:{tally.bucket(8 * MILLISECOND)}"] == 6
 
 
+def test_what_goes_back_is_not_among_the_finished_of_its_queue(desk: Desk) -> None:
+    """As in the statistics: a node that gives back what it claimed ahead has done nothing."""
+    desk.clock.advance(MINUTE)
+    before = desk.meter.rates.of("default")
+    ended(desk, owned(ev.Release), Status.PENDING)
+    ended(desk, owned(ev.Snooze, delay=SECOND), Status.PENDING)
+    assert desk.meter.rates.of("default") == before
+    ended(desk, failure(), Status.FAILED)
+    ended(desk, owned(ev.Complete, result=None), Status.COMPLETED)
+    assert desk.meter.rates.of("default") == (0.0, 2 / 60)
+
+
 def test_what_never_began_has_no_times(desk: Desk) -> None:
     run = desk.begun()
     run.started = None
