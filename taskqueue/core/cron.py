@@ -7,6 +7,7 @@ cache of sets of numbers, so that thousands of expressions share them.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from copy import copy
 from datetime import date as Date  # noqa: N812  # `date` is what each day is called below
@@ -30,6 +31,7 @@ ALIASES = {
 }
 
 _FIELDS = ("second", "minute", "hour", "day-of-month", "month", "day-of-week")
+_STEPPED_RANGE = re.compile(r"(?<![\w-])(\d+|[A-Za-z]{3})-(\d+|[A-Za-z]{3})/0*[1-9]\d*(?![\w/-])")
 _NO_SUCH_DATE = "never due: there is no such date"
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  # wall times have no zone
 _FIRST_DAY = _EPOCH.toordinal()
@@ -106,7 +108,7 @@ def _parse(text: str) -> CronSim:
             f"expected five fields ({' '.join(_FIELDS[1:])}), six with seconds first, or {', '.join(ALIASES)}"
         )
     try:
-        parsed = CronSim(text, _SOME_DAY)
+        parsed = CronSim(_STEPPED_RANGE.sub(_unstepped, text), _SOME_DAY)
     except CronSimError as error:
         name = str(error).removeprefix("Bad ")
         if name == "day-of-month" and _readable([*fields[:-2], "*", fields[-1]]):
@@ -117,6 +119,13 @@ def _parse(text: str) -> CronSim:
     if next(copy(parsed), None) is None:
         raise ValueError(_NO_SUCH_DATE)
     return parsed
+
+
+def _unstepped(found: re.Match[str]) -> str:
+    """A range of one value is that value, whatever its step; cronsim takes `7-7/2` for `7/2`, which goes on to the end.
+    """
+    low, high = (end.upper().lstrip("0") for end in found.groups())
+    return found[1] if low == high else found[0]
 
 
 @lru_cache(maxsize=512)

@@ -42,6 +42,8 @@ def due(cron: str, start: str, limit: int = 3, timezone: str = "UTC") -> list[st
         ("0 9 * jan mon", ["2027-01-04T09:00", "2027-01-11T09:00"]),
         ("0 9-17/4 * * *", ["2026-11-24T09:00", "2026-11-24T13:00"]),
         ("5/25 7 * * *", ["2026-11-24T07:05", "2026-11-24T07:30"]),
+        ("5 7-7/1 * * *", ["2026-11-24T07:05", "2026-11-25T07:05"]),  # a range of one, from 7 to 7
+        ("5-05/2,50 7 * * mon-MON/2", ["2026-11-30T07:05", "2026-11-30T07:50"]),
         ("0 0 L * *", ["2026-11-30T00:00", "2026-12-31T00:00"]),
         ("0 0 LW * *", ["2026-11-30T00:00", "2026-12-31T00:00"]),
         ("0 0 * * 5L", ["2026-11-27T00:00", "2026-12-25T00:00"]),
@@ -88,6 +90,9 @@ def test_an_expression_is_due(cron: str, first: list[str]) -> None:
         ("* * * * MONDAY", "the day-of-week field cannot be read: MONDAY"),
         ("*/0 * * * *", "the minute field cannot be read: */0"),
         ("5-1 * * * *", "the minute field cannot be read: 5-1"),
+        ("5-5-5/1 * * * *", "the minute field cannot be read: 5-5-5/1"),
+        ("5-5/0 * * * *", "the minute field cannot be read: 5-5/0"),
+        ("* * L-L/2 * *", "the day-of-month field cannot be read: L-L/2"),
         ("H * * * *", "the minute field cannot be read: H"),
         ("0 0 31 2 *", "never due: there is no such date"),
         ("0 0 30 FEB *", "never due: there is no such date"),
