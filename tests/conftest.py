@@ -1,4 +1,6 @@
-"""For every test: its report can always be sent to the process that collects it, and Ctrl-C reaches what it starts."""
+"""For every test: its report can always be sent to the process that collects it, Ctrl-C reaches what it starts, and no
+property fails for a busy machine.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,7 @@ from collections.abc import Generator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.redis_server import each_server
 
@@ -17,6 +20,9 @@ def pytest_configure() -> None:
     """A shell that starts us in the background has SIGINT ignored, and so would every process that a test starts."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    # How long an example takes says how busy the machine is, and nothing of what is tested.
+    settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("any machine")
 
 
 @pytest.hookimpl(hookwrapper=True)
