@@ -29,8 +29,8 @@ def list_nodes(session: Session) -> None:
 
 def node_table(nodes: list[dict[str, Any]]) -> Any:
     """One line a node."""
-    heads = ("+node", "status", "leader", "host", ">pid", "started (UTC)", "heartbeat (UTC)", ">workers", ">running")
-    return output.table((*heads, "queues", ">handlers"), map(_row, nodes))
+    heads = ("+node", "status", "leader", "?host", "?>pid", "?started (UTC)", "?heartbeat (UTC)")
+    return output.table((*heads, "?>workers", ">running", "?queues", "?>handlers"), map(_row, nodes))
 
 
 def _row(one: dict[str, Any]) -> tuple[object, ...]:

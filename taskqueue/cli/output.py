@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from taskqueue.core.text import one_line
 
@@ -20,6 +20,9 @@ PIPED = 2_000
 """Columns where nobody says how wide it is: a line is never broken for a program."""
 
 SHORT = 60
+
+MARKS, GAP, LEAST = ">+?", 2, 20
+"""Of tables: what may stand before a head, places between two columns, and places that a long text wants at least."""
 
 STYLES = {
     **dict.fromkeys(("pending", "late", "weak", "paused", "warn"), "yellow"),
@@ -48,21 +51,68 @@ def text(value: object, style: str = "") -> Text:
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "", heading: bool = True) -> Table:
-    """A table. A head with `>` before it is of numbers; a head with `+` is never cut."""
+    """A table. Marks before a head: `>` its column is of numbers, `+` it is never cut, `?` it is left out where the
+    terminal is too narrow, the last of them first. What is too wide even then is cut with an ellipsis, long texts
+    first.
+    """
     from rich.table import Table
 
+    cells: list[list[Any]] = [[cell if hasattr(cell, "cell_len") else text(cell) for cell in row] for row in rows]
+    columns = [_Column.of(head, [row[place] for row in cells]) for place, head in enumerate(heads)]
+    across = console().width
+    shown = _fitting(columns, across)
     made = Table(box=None, pad_edge=False, title=title or None, title_justify="left", show_header=heading)
-    for head in heads:
-        whole = head.startswith("+")
-        made.add_column(
-            head.lstrip(">+"),
-            justify="right" if head.startswith(">") else "left",
-            overflow="fold" if whole else "ellipsis",
-            no_wrap=not whole,
-        )
-    for row in rows:
-        made.add_row(*(cell if hasattr(cell, "__rich_console__") else text(cell) for cell in row))
+    for place in shown:
+        columns[place].add_to(made, across)
+    for row in cells:
+        made.add_row(*(columns[place].fit(row[place]) for place in shown))
     return made
+
+
+class _Column(NamedTuple):
+    """One column. `widest`: that of its cells, in places of the terminal."""
+
+    name: str
+    marks: str
+    widest: int
+
+    @classmethod
+    def of(cls, head: str, cells: Iterable[Text]) -> _Column:
+        name = head.lstrip(MARKS)
+        widest = max((text(name).cell_len, *(cell.cell_len for cell in cells)))
+        return cls(name, head.removesuffix(name), widest)
+
+    @property
+    def least(self) -> int:
+        return self.widest if "+" in self.marks else min(self.widest, LEAST)
+
+    def add_to(self, made: Table, across: int) -> None:
+        whole = "+" in self.marks and self.widest <= across
+        made.add_column(
+            self.fit(text(self.name)),
+            justify="right" if ">" in self.marks else "left",
+            overflow="fold" if "+" in self.marks else "ellipsis",
+            # Rich makes those narrower first that it may wrap. The cells say themselves that they are not.
+            no_wrap=whole or self.widest <= LEAST,
+            min_width=self.widest if whole else None,
+        )
+
+    def fit(self, cell: Text) -> Text:
+        """The cell, to be cut rather than wrapped, unless it is never cut."""
+        if "+" not in self.marks:
+            cell.no_wrap, cell.overflow = True, "ellipsis"
+        return cell
+
+
+def _fitting(columns: Sequence[_Column], across: int) -> list[int]:
+    """The places of those that are shown."""
+    shown = [*range(len(columns))]
+    for place in reversed(range(len(columns))):
+        if sum(columns[one].least + GAP for one in shown) - GAP <= across:
+            break
+        if "?" in columns[place].marks:
+            shown.remove(place)
+    return shown
 
 
 def facts(pairs: Iterable[tuple[str, object]]) -> Table:

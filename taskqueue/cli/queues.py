@@ -29,7 +29,7 @@ def list_queues(session: Session) -> None:
 
 def queue_table(queues: list[dict[str, Any]]) -> Any:
     """One line a queue."""
-    heads = ("+queue", "state", ">pending", ">failed", ">running", ">oldest", ">in/s", ">out/s", "unserved")
+    heads = ("+queue", "state", ">pending", "?>failed", "?>running", ">oldest", "?>in/s", "?>out/s", "unserved")
     return output.table(heads, map(_row, queues))
 
 

@@ -33,7 +33,7 @@ def list_schedules(session: Session) -> None:
 
 
 def _table(answer: dict[str, Any]) -> Any:
-    heads = ("+id", "rule", "zone", "handler", "state", "next (UTC)", "last (UTC)", ">skipped")
+    heads = ("+id", "rule", "?zone", "handler", "state", "next (UTC)", "?last (UTC)", "?>skipped")
     return output.table(heads, map(_row, answer["schedules"]))
 
 

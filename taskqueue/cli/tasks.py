@@ -34,7 +34,7 @@ def list_tasks(session: Session, filters: dict[str, Any], limit: int, cursor: st
 
 def task_table(tasks: Sequence[dict[str, Any]], heading: bool = True) -> Any:
     """One line a task."""
-    heads = ("+id", "status", "handler", "queue", ">prio", ">attempt", "created (UTC)", "error or note")
+    heads = ("+id", "status", "handler", "?queue", "?>prio", "?>attempt", "?created (UTC)", "error or note")
     return output.table(heads, map(_row, tasks), heading=heading)
 
 
@@ -92,7 +92,7 @@ def _whole(task: dict[str, Any]) -> list[Any]:
         ("error", error and output.text(f"{error['cause']}: {error['type']}: {error['message']}", "red")),
     ]
     shown = [(name, value) for name, value in facts if value is not None and value != ""]
-    heads = (">attempt", ">gen", "outcome", "node", "started (UTC)", ">took", "error")
+    heads = (">attempt", "?>gen", "outcome", "?node", "?started (UTC)", ">took", "error")
     history = output.table(heads, map(_attempt, task["history"]), title="attempts")
     return [output.facts(shown), *([history] if task["history"] else [])]
 
