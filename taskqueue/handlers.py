@@ -18,6 +18,7 @@ import msgspec
 
 from taskqueue.binding import Binding
 from taskqueue.context import Span
+from taskqueue.core import strictjson
 from taskqueue.core.config import Backoff
 from taskqueue.core.errors import ConfigError, InvalidInput
 from taskqueue.core.fields import read_bool, read_priority, read_retries, read_timeout
@@ -173,7 +174,7 @@ def encode_result(value: object) -> bytes:
         TypeError: JSON has no form for it.
     """
     try:
-        return msgspec.json.encode(value)
+        return strictjson.encode(value)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise TypeError(f"a result of type {type(value).__name__} cannot be written as JSON: {error}") from error
 

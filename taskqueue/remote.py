@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, Unpack, over
 
 import msgspec
 
+from taskqueue.core import strictjson
 from taskqueue.core.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ class Remote(Generic[P, R_co]):
                 values[name] = value
         payload = values["payload"] if self.handler.binding.whole else values
         try:
-            text = msgspec.json.encode(payload)
+            text = strictjson.encode(payload)
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             raise InvalidInput([("$.payload", f"cannot be written as JSON: {error}")]) from None
         self.handler.bind(text)

@@ -10,6 +10,7 @@ import msgspec
 
 from taskqueue.client.results import Returns
 from taskqueue.client.steps import Item
+from taskqueue.core import strictjson
 from taskqueue.core.errors import InvalidInput
 from taskqueue.core.ids import Ids
 from taskqueue.remote import Remote
@@ -102,7 +103,7 @@ def item_of(body: Submittable, ids: Ids) -> Item:
         raise InvalidInput([("$", f"expected a mapping or a Body, got {type(body).__name__}")])
     task_id = fields.setdefault("id", ids.new())
     try:
-        text = msgspec.json.encode(fields)
+        text = strictjson.encode(fields)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise InvalidInput([(_guilty(fields), f"cannot be written as JSON: {error}")]) from None
     return Item(task_id if isinstance(task_id, str) else "", text)
@@ -112,7 +113,7 @@ def _guilty(fields: Mapping[str, Any]) -> str:
     """The path of what JSON has no form for."""
     for name, value in fields.items():
         try:
-            msgspec.json.encode(value)
+            strictjson.encode(value)
         except (TypeError, ValueError, OverflowError, RecursionError):
             return f"$.{name}" if isinstance(name, str) else "$"
     return "$"

@@ -6,6 +6,7 @@ nesting deeper than `NESTING` levels, which is counted before the text is parsed
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -90,6 +91,22 @@ def placed(message: str) -> tuple[str, str]:
 def member(prefix: str, name: str) -> str:
     """The path of a member; names that strangers made up are cut short."""
     return prefix + (name if len(name) <= 64 else name[:64] + "…")
+
+
+def encode(value: Any) -> bytes:
+    """The JSON of a value of ours. msgspec writes NaN and Infinity as null, which would be another value: refused.
+
+    Raises:
+        TypeError, ValueError, OverflowError, RecursionError: JSON has no form for it.
+    """
+    text = msgspec.json.encode(value)
+    if b"null" in text and value is not None:
+        json.dumps(msgspec.to_builtins(value, enc_hook=_written), allow_nan=False)
+    return text
+
+
+def _written(part: Any) -> None:
+    """For the look after NaN: what is JSON already holds none, and all else `msgspec.json.encode` has taken."""
 
 
 _canonical = msgspec.json.Encoder(order="deterministic").encode

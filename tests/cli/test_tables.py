@@ -20,8 +20,8 @@ ID = "01a20ccc-d386-7000-af7d-0f693f025b6e"
 TICK = "tick-a1bb1a07e22746af3e9f8a4231de439b4dd393d1"
 TASK = {
     "handler": "email.send", "queue": "default", "priority": 4, "attempt": 1, "createdAt": AT,
-    "status": "dead-lettered", "progress": None, "error": {"type": "Discard", "message": "no address, " * 9, "cause": "discarded"},
-    "runAt": AT,
+    "status": "dead-lettered", "progress": None, "runAt": AT,
+    "error": {"type": "Discard", "message": "no address, " * 9, "cause": "discarded"},
 }  # fmt: skip
 NODE = {
     "id": "vm-24018-aa5f2b", "status": "alive", "leader": True, "host": "vm", "pid": 24018, "startedAt": AT,

@@ -90,6 +90,19 @@ def test_arguments_that_do_not_fit_are_refused_with_their_path_before_anything_i
         open_.body(object())
 
 
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
+def test_a_number_that_is_none_is_no_null(number: float) -> None:
+    with pytest.raises(InvalidInput, match=r"^\$\.payload: cannot be written as JSON: Out of range"):
+        open_.body([number])
+    with pytest.raises(InvalidInput, match=r"^\$\.payload: cannot be written as JSON: Out of range"):
+        item_of({"handler": "echo", "payload": {"a": [None, number]}}, CountingIds())
+
+
+def test_a_null_is_one() -> None:
+    assert b"[null,0.5]" in item_of({"payload": [None, 0.5]}, CountingIds()).body
+    assert b'"n":null' in item_of(typed.body(datetime(2026, 1, 2, tzinfo=UTC), Address("null"), None), CountingIds()).body
+
+
 def test_options_are_said_in_pythons_types() -> None:
     tokyo = timezone(timedelta(hours=9))
     body = whole.options(
