@@ -18,7 +18,6 @@ import msgspec
 
 from taskqueue.binding import Binding
 from taskqueue.context import Span
-from taskqueue.core import strictjson
 from taskqueue.core.config import Backoff
 from taskqueue.core.errors import ConfigError, InvalidInput
 from taskqueue.core.fields import read_bool, read_priority, read_retries, read_timeout
@@ -168,13 +167,13 @@ def task(name: Any = None, **options: Any) -> Any:
 
 
 def encode_result(value: object) -> bytes:
-    """The JSON of what a handler returned.
+    """The JSON of what a handler returned. NaN and Infinity become null: the work is done, and failing would repeat it.
 
     Raises:
         TypeError: JSON has no form for it.
     """
     try:
-        return strictjson.encode(value)
+        return msgspec.json.encode(value)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise TypeError(f"a result of type {type(value).__name__} cannot be written as JSON: {error}") from error
 

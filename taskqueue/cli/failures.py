@@ -31,7 +31,7 @@ _HINTS: tuple[tuple[type[TaskqueueError], int, str], ...] = (
     (BadAnswer, WRONG, "does --url lead to a node of taskqueue?"),
     (AccessDenied, NO, "--token or TASKQUEUE_TOKEN gives a token; its role has to allow this"),
     (NotFound, NO, "`taskqueue list`, `schedule` and `nodes` show what there is; tasks that are over go by and by"),
-    (Conflict, NO, "its present state does not allow this; look at it with `taskqueue show` or `schedule show`"),
+    (Conflict, NO, "`taskqueue show`, or `taskqueue schedule show`, tells what is there"),
     (QueueFull, NO, "too many tasks are waiting (queueSize of the node): try again later"),
     (NotFinished, NO, "it goes on: `taskqueue show` tells how it is"),
     (TaskqueueError, NO, ""),

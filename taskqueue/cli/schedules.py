@@ -8,10 +8,12 @@ import click
 import msgspec
 
 from taskqueue.cli import output
+from taskqueue.cli.failures import Told
 from taskqueue.cli.group import Listing
 from taskqueue.cli.parameters import parameterised
 from taskqueue.cli.params import JSON, NAME, POSITIVE_SPAN
 from taskqueue.cli.session import Session, connected
+from taskqueue.core.errors import Conflict
 from taskqueue.core.schedule import Misfire, Overlap
 
 PATH = "/api/schedules"
@@ -109,7 +111,10 @@ def add(session: Session, name: str | None, replace: bool, parameters: dict[str,
             raise click.UsageError("--replace wants an --id")
         answer = session.api.call("PUT", f"{PATH}/{name}", body)
     else:
-        answer = session.api.post(PATH, body if name is None else {"id": name, **body})
+        try:
+            answer = session.api.post(PATH, body if name is None else {"id": name, **body})
+        except Conflict as error:
+            raise Told(str(error), "--replace puts this one in its place") from None
     session.answer(answer, _whole)
 
 
@@ -119,7 +124,10 @@ def add(session: Session, name: str | None, replace: bool, parameters: dict[str,
 def remove(session: Session, names: tuple[str, ...]) -> None:
     """Delete schedules; the tasks that they made stay."""
     for name in names:
-        session.api.call("DELETE", f"{PATH}/{name}")
+        try:
+            session.api.call("DELETE", f"{PATH}/{name}")
+        except Conflict as error:
+            raise Told(str(error), f"`taskqueue schedule pause {name}` stops it meanwhile") from None
         session.say(f"{name} deleted")
 
 

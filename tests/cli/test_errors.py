@@ -185,3 +185,16 @@ def test_a_url_given_beats_the_environment(canned: Canned) -> None:
     canned.says("/api/queues", 200, {"queues": []})
     assert called("queue", "--url", canned.url, url="http://127.0.0.1:1").code == 0
     assert called("--url", canned.url, "queue", url="http://127.0.0.1:1").code == 0
+
+
+def test_the_hint_of_a_conflict_leads_to_what_helps(canned: Canned) -> None:
+    canned.says("*", 409, {**PROBLEM, "detail": "so it is"})
+    for args, hint in (
+        (["schedule", "rm", "s1"], "schedule pause s1"),
+        (["schedule", "add", "echo", "1", "--every", "1h", "--id", "s1"], "--replace"),
+        (["submit", "echo", "1", "--id", "t1"], "taskqueue show"),
+        (["cancel", "t1"], "taskqueue show"),
+    ):
+        said = called(*args, url=canned.url)
+        assert one_line_and_a_hint(said, 1) == "so it is"
+        assert hint in said.err

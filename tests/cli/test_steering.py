@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from tests.cli.conftest import Call
+from tests.cli.test_errors import one_line_and_a_hint
 from tests.clients import Client, until
 
 
@@ -48,9 +49,9 @@ def test_the_life_of_a_schedule(cli: Call, node: Client) -> None:
     assert [line.split()[0] for line in listed[1:]] == ["s1"]
     assert cli("schedule", "list", "--json").json["schedules"][0]["parameters"] == {"tags": ["x"]}
     assert cli("schedule", "show", "s1", "--json").json["payload"] == {"k": 1}
-    again = cli("schedule", "add", "echo", "1", "--id", "s1", "--every", "1h")
-    assert again.code == 1, "it is there"
-    assert "`schedule show`" in again.err
+    said = cli("schedule", "add", "echo", "1", "--id", "s1", "--every", "1h")
+    assert one_line_and_a_hint(said, 1) == "a schedule with the id s1 exists already"
+    assert "--replace" in said.err
     put = cli(
         "schedule",
         "add",
