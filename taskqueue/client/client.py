@@ -64,6 +64,8 @@ class Client:
     """
 
     def __init__(self, door: Door, *, timeout: float = 10.0, ids: Ids | None = None) -> None:
+        if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
+            raise ConfigError(f"timeout: expected a number of seconds above 0, got {timeout!r:.60}")
         self.timeout = timeout
         self.now = door.now
         self._door = door

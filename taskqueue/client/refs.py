@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
+from math import isnan
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from taskqueue.client import flows
@@ -82,7 +83,7 @@ class TaskRef(Generic[R_co]):
     # -- how ---------------------------------------------------------------------------------------------------------
 
     def _ended(self, timeout: float | None) -> Flow[State]:
-        return flows.ended(self.id, self._client.now, timeout, self._client.timeout)
+        return flows.ended(self.id, self._client.now, _seconds(timeout), self._client.timeout)
 
     def _status(self) -> Flow[Status]:
         return flows.status(self.id, self._client.now, self._client.timeout)
@@ -117,6 +118,7 @@ def get(refs: TaskRef[Any] | Iterable[TaskRef[Any]], timeout: float | None = Non
     """
     if isinstance(refs, TaskRef):
         return refs.get(timeout)
+    refs, timeout = _refs(refs), _seconds(timeout)
     results = []
     deadline: float | None = None
     for ref in refs:
@@ -138,6 +140,7 @@ async def get_async(refs: TaskRef[Any] | Iterable[TaskRef[Any]], timeout: float 
     """`get`, for an event loop."""
     if isinstance(refs, TaskRef):
         return await refs.get_async(timeout)
+    refs, timeout = _refs(refs), _seconds(timeout)
     results = []
     deadline: float | None = None
     for ref in refs:
@@ -158,6 +161,7 @@ def wait(
     Raises:
         ValueError: a task is there twice, they are of several clients, or there are fewer than `num_returns`.
     """
+    refs = _refs(refs)
     if not _checked(refs, num_returns):
         return [], []
     client = refs[0]._client
@@ -168,10 +172,27 @@ async def wait_async(
     refs: Sequence[TaskRef[R]], num_returns: int = 1, timeout: float | None = None
 ) -> tuple[list[TaskRef[R]], list[TaskRef[R]]]:
     """`wait`, for an event loop."""
+    refs = _refs(refs)
     if not _checked(refs, num_returns):
         return [], []
     client = refs[0]._client
     return _split(refs, num_returns, await client.run_async(_some(client, refs, num_returns, timeout)))
+
+
+def _refs(refs: Iterable[TaskRef[R]]) -> list[TaskRef[R]]:
+    found = list(refs)
+    for one in found:
+        if not isinstance(one, TaskRef):
+            raise TypeError(f"refs: expected what `.remote()` or `client.ref(id)` gives, got {one!r:.60}")
+    return found
+
+
+def _seconds(timeout: float | None) -> float | None:
+    if timeout is None:
+        return None
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or isnan(timeout):
+        raise TypeError(f"timeout: expected a number of seconds, got {timeout!r:.60}")
+    return timeout
 
 
 def _checked(refs: Sequence[TaskRef[Any]], wanted: int) -> bool:
@@ -185,7 +206,7 @@ def _checked(refs: Sequence[TaskRef[Any]], wanted: int) -> bool:
 
 
 def _some(client: Client, refs: Sequence[TaskRef[Any]], wanted: int, timeout: float | None) -> Flow[set[str]]:
-    return flows.some_ended([ref.id for ref in refs], wanted, client.now, timeout, client.timeout)
+    return flows.some_ended([ref.id for ref in refs], wanted, client.now, _seconds(timeout), client.timeout)
 
 
 def _split(refs: Sequence[TaskRef[R]], most: int, ended: set[str]) -> tuple[list[TaskRef[R]], list[TaskRef[R]]]:

@@ -63,6 +63,8 @@ class RestDoor:
             raise ConfigError(f"{url}: no URL: {error}") from None
         if not base.host or base.query or base.fragment or base.userinfo:
             raise ConfigError("expected a URL such as http://localhost:8080; a token is given as `token`")
+        if base.port is not None and not 0 < base.port < 1 << 16:
+            raise ConfigError(f"{url}: expected a port from 1 to 65535")
         if token is not None and not (token.isascii() and token.isprintable() and token.strip() == token != ""):
             raise ConfigError("token: expected printable ASCII characters")
         self.url = str(base)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import math
 import re
 import subprocess
 import sys
@@ -201,12 +203,44 @@ def test_without_a_connect_the_environment_says_where(monkeypatch: pytest.Monkey
         ("http://name:secret@host", "a token is given as `token`"),
         ("redis://:s3cret@host:1:2", "redisAddress: expected host:port"),
         ("http://host:port", "no URL"),
+        ("http://host:99999", "expected a port from 1 to 65535"),
     ],
 )
 def test_a_url_that_leads_nowhere(url: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message) as caught:
         taskqueue.connect(url)
     assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("timeout", ["5s", None, True, 0, -1, math.nan])
+def test_a_timeout_that_no_client_can_have(timeout: Any) -> None:
+    with pytest.raises(ConfigError, match="timeout: expected a number of seconds above 0, got"):
+        taskqueue.connect("http://localhost", timeout=timeout)
+
+
+@pytest.mark.parametrize("timeout", ["5s", True, math.nan])
+def test_seconds_are_a_number_wherever_something_is_waited_for(timeout: Any) -> None:
+    with testing.queue() as queue:
+        ref = whole.remote([1])
+        asked = (
+            lambda: ref.get(timeout),
+            lambda: taskqueue.get([ref], timeout),
+            lambda: taskqueue.wait([ref], timeout=timeout),
+            lambda: asyncio.run(ref.get_async(timeout)),
+            lambda: asyncio.run(taskqueue.get_async([ref], timeout)),
+            lambda: asyncio.run(taskqueue.wait_async([ref], timeout=timeout)),
+        )
+        for ask in asked:
+            with pytest.raises(TypeError, match=r"^timeout: expected a number of seconds, got"):
+                ask()
+        assert queue.run() == 1
+
+
+def test_what_is_no_ref_is_told_so() -> None:
+    wrong: Any = ["01a20de5"]
+    for ask in (taskqueue.get, taskqueue.wait):
+        with pytest.raises(TypeError, match=r"^refs: expected what `.remote\(\)` or `client.ref\(id\)` gives, got"):
+            ask(wrong)
 
 
 def test_a_wrong_url_of_the_environment_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
