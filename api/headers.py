@@ -4,9 +4,10 @@ from __future__ import annotations
 
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
-    "frame-ancestors 'none'; base-uri 'none'"
+    "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 )
-"""For pages: nothing from elsewhere, no script and no style inside the page, in nobody's frame."""
+"""For pages: nothing from elsewhere, no script and no style inside the page, in nobody's frame. A form is
+the script's alone: sent by the browser, it would put what stands in it, a token too, into an address."""
 
 COMMON = {
     "X-Content-Type-Options": "nosniff",

@@ -22,6 +22,7 @@ export const moment = (at) => exact.format(new Date(at));
 export function span(ms) {
   if (ms === null || ms === undefined || Number.isNaN(ms)) return NONE;
   if (ms === 0) return "0 ms";
+  if (ms < 0.1) return `${Math.max(1, Math.round(ms * 1000))} µs`;
   if (ms < 1) return `${ms.toFixed(2)} ms`;
   if (ms < 1000) return `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`;
   const seconds = ms / 1000;

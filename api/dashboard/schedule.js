@@ -6,8 +6,8 @@ import { count, time } from "./format.js";
 import { field, form } from "./forms.js";
 import { go, here, to } from "./route.js";
 import { at, controls, rule, stateOf } from "./schedules.js";
-import { attempt, button, confirm, facts, json, link, panel, say } from "./ui.js";
-import { none, pageOf, taskTable } from "./tasklist.js";
+import { attempt, button, confirm, empty, facts, json, link, panel, say } from "./ui.js";
+import { pageOf, taskTable } from "./tasklist.js";
 
 const PREVIEWED = 5;
 const RECENT = 10;
@@ -105,7 +105,7 @@ export default {
         panel("Next due times", one.paused && h("p", { class: "warn" }, "It is paused: these would be skipped."),
           times.length ? h("ol", { class: "times" }, times.map((moment) => h("li", { key: moment }, time(moment), " ", h("span", { class: "faint" }, time(moment, context.now))))) : h("p", { class: "faint" }, "None to come."))),
       h("h2", { class: "apart" }, "Its latest tasks ", link(to("tasks", { schedule: one.id }), "show all", { class: "small" })),
-      recent.tasks.length ? taskTable("Latest tasks of this schedule", recent.tasks, context.now) : none(true),
+      recent.tasks.length ? taskTable("Latest tasks of this schedule", recent.tasks, context.now) : empty("It has made no task that is still there.", "Each due time makes one; those that finished long ago are removed by retention."),
     ];
   },
 };

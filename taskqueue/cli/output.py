@@ -168,7 +168,11 @@ def seconds(value: float | None) -> str:
 
 def millis(value: float | None) -> str:
     """The same from milliseconds."""
-    return "-" if value is None else seconds(value / 1_000) if value >= 1_000 else f"{value:.1f}ms"
+    if value is None:
+        return "-"
+    if 0 < value < 0.1:
+        return f"{max(1, round(value * 1_000))}µs"
+    return seconds(value / 1_000) if value >= 1_000 else f"{value:.1f}ms"
 
 
 def counted(count: int, noun: str = "task") -> str:

@@ -19,6 +19,13 @@ def test_a_page(api, path):
     answer = api.get(path)
     assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert answer.headers["content-security-policy"] == CSP
+    allowed = dict(one.strip().partition(" ")[::2] for one in CSP.split(";"))
+    assert {name for name, source in allowed.items() if source != "'none'"} == {
+        *("script-src", "style-src", "connect-src", "img-src"),
+    }
+    assert {*allowed.values()} == {"'none'", "'self'"}
+    # What default-src does not cover is said, too.
+    assert {"default-src", "frame-ancestors", "base-uri", "form-action"} <= {*allowed}
     assert answer.headers["x-frame-options"] == "DENY"
     assert answer.headers["cache-control"] == "no-cache"
 

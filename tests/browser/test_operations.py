@@ -56,6 +56,8 @@ def test_figures_by_handler(client: Client, screen: Screen) -> None:
     client.submit("fail", {"message": "no"}, id="failed-once", retries=0)
     client.finished("failed-once")
     page = screen.open()
+    spans = page.evaluate("import('/dashboard/format.js').then(it => [0, 0.004, 0.0001, 0.5].map(it.span))")
+    assert spans == ["0 ms", "4 µs", "1 µs", "0.50 ms"], "what takes time is not shown as none"
     row = page.get_by_role("region", name="Handlers, most failures first").locator("tr", has_text="fail")
     expect(row.locator("td").first).to_have_text("1")
     tile = page.get_by_role("list", name="Tasks by state").get_by_role("link", name="dead letter")

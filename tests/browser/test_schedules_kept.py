@@ -56,6 +56,7 @@ def test_the_life_of_a_schedule(client: Client, screen: Screen) -> None:
     page.get_by_label("Parameters", exact=True).fill('{"tags": ["weekly"]}')
     screen.button("Make schedule").click()
     screen.heading("Schedule monday")
+    expect(page.locator("main")).to_contain_text("It has made no task")
     times = page.locator(".times li time")
     expect(page.locator(".times li")).to_have_count(5)
     shown = [times.nth(n).get_attribute("datetime") for n in range(0, 10, 2)]

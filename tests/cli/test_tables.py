@@ -87,3 +87,11 @@ def test_what_matters_less_is_left_out_first(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_name_wider_than_the_terminal_goes_on_in_the_next_line(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = shown(monkeypatch, lambda: output.table(("+id", "status"), [("x" * 50, "pending")]), 40)
     assert sum(line.count("x") for line in lines) == 50
+
+
+@pytest.mark.parametrize(
+    ("millis", "words"),
+    [(None, "-"), (0, "0.0ms"), (0.0001, "1µs"), (0.004, "4µs"), (0.25, "0.2ms"), (12.34, "12.3ms"), (1_500, "1.5s")],
+)
+def test_what_takes_time_is_not_shown_as_none(millis: float | None, words: str) -> None:
+    assert output.millis(millis) == words
