@@ -88,8 +88,9 @@ class _Token(falcon.routing.BaseConverter):
 
 class _Border:
     """Answers only to known Host names, so that no web page can reach a node on loopback by a name of its own
-    (DNS rebinding), asks the doorkeeper before anything else is done, sets the headers that every answer has, and
-    counts it by the template of its route: what is at no path of the table is `other`, so that nobody can invent one.
+    (DNS rebinding), lets no other site's page change anything, asks the doorkeeper before anything else is done, sets
+    the headers that every answer has, and counts it by the template of its route: what is at no path of the table is
+    `other`, so that nobody can invent one.
     """
 
     def __init__(self, hosts: frozenset[str], doorkeeper: Doorkeeper, answered: Callable[[str, int], None]) -> None:
@@ -108,6 +109,8 @@ class _Border:
             raise falcon.HTTPError(
                 HTTPStatus.MISDIRECTED_REQUEST, description="This node does not answer to that Host; see allowedHosts"
             )
+        if self._doorkeeper.comes_from_elsewhere(req.env):
+            raise falcon.HTTPForbidden(description="A page of another site may change nothing here")
 
     def process_resource(
         self, req: falcon.Request, _resp: falcon.Response, resource: SimpleNamespace, _path: dict[str, Any]

@@ -7,7 +7,8 @@ a token, also where there is nothing: a stranger learns no more of the paths tha
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import falcon
 
@@ -18,6 +19,7 @@ from taskqueue.core.config import Config
 from taskqueue.core.settings import is_loopback
 
 SCHEME = "Bearer"
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 CHALLENGE = f'{SCHEME} realm="taskqueue"'
 
 _LOG = logging.getLogger("taskqueue.api")
@@ -40,6 +42,19 @@ class Doorkeeper:
             self._needed[route.path, route.method] = route.role
             if route.method == "GET":
                 self._needed[route.path, "HEAD"] = route.role
+
+    def comes_from_elsewhere(self, env: Mapping[str, Any]) -> bool:
+        """Is it a change that another site's page has a browser ask for? Where tokens are wanted no such page has one;
+        without them a browser on this machine would carry out what any page says (CSRF). `env` is WSGI's.
+
+        Browsers say where a request comes from, in `Sec-Fetch-Site` or, if older, in `Origin`; others say nothing.
+        """
+        if self._tokens or env["REQUEST_METHOD"] in _SAFE:
+            return False
+        site, origin = env.get("HTTP_SEC_FETCH_SITE"), env.get("HTTP_ORIGIN")
+        if site is not None:
+            return site not in ("same-origin", "none")
+        return origin is not None and origin.partition("://")[2].lower() != env.get("HTTP_HOST", "").lower()
 
     def let_in(self, path: str | None, method: str, authorization: str | None) -> Caller:
         """Who comes to the route at `path` (None: there is none). A path that is open for GET is so for the answer that

@@ -41,7 +41,7 @@ TAGS = {
 REFUSALS = {
     400: "The body is no JSON: not UTF-8, NaN or Infinity, half a surrogate pair, deeper than 32 levels; or no HTTP.",
     401: "No token, or one that nobody has.",
-    403: "The token's role is too small.",
+    403: "The token's role is too small; or, where no token is wanted, the page of another site asks.",
     404: "There is no such thing.",
     405: "`batch` and `bulk` are no ids: that path does not take this method.",
     409: "The present state does not allow it, or the id exists with another content.",

@@ -134,6 +134,46 @@ def test_without_tokens_everybody_is_an_admin_without_a_name(api):
     assert api.get("/api/whoami", token="any").json == {"token": None, "role": "admin"}
 
 
+ELSEWHERE = [
+    {"Origin": "http://evil.example"},
+    {"Origin": "http://localhost:3000"},
+    {"Origin": "null"},
+    {"Origin": ""},
+    {"Sec-Fetch-Site": "cross-site"},
+    {"Sec-Fetch-Site": "same-site", "Origin": "http://localhost:8080"},
+]
+OURS = [
+    {},
+    {"Origin": "http://localhost:8080"},
+    {"Origin": "HTTP://LOCALHOST:8080"},
+    {"Sec-Fetch-Site": "same-origin", "Origin": "https://behind.a.proxy.example"},
+    {"Sec-Fetch-Site": "none"},
+]
+
+
+@pytest.mark.parametrize("said", ELSEWHERE)
+def test_the_page_of_another_site_changes_nothing_where_no_token_is_wanted(api, said):
+    headers = {"Host": "localhost:8080", **said}
+    for route in ROUTES:
+        if route.method == "GET":
+            continue
+        for path in (place(route.template), "/nothing"):
+            assert api.send(route.method, path, headers=headers).status_code == 403
+    assert api.gateway.calls == []
+    assert api.get("/healthz", headers=headers).status_code == 200, "and reads nothing, since nothing lets it"
+
+
+@pytest.mark.parametrize("said", OURS)
+def test_our_own_page_and_what_is_no_browser_do(api, said):
+    assert api.post("/api/queues/mail/pause", headers={"Host": "localhost:8080", **said}).status_code == 200
+
+
+def test_with_tokens_no_other_page_has_one(guarded):
+    headers = {"Host": "localhost", "Origin": "https://console.example", "Sec-Fetch-Site": "cross-site"}
+    assert guarded.send("POST", "/api/queues/mail/pause", headers=headers).status_code == 401
+    assert guarded.post("/api/queues/mail/pause", token=SECRETS[Role.OPERATOR], headers=headers).status_code == 200
+
+
 def test_two_live_tokens_of_one_client(api_of):
     both = (
         Token(name="old", role=Role.VIEWER, digest=digest_of("one")),

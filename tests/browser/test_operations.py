@@ -166,3 +166,23 @@ def test_a_hidden_page_asks_seldom_and_a_failing_one_ever_more_seldom(client: Cl
     assert seen >= 12
     assert 1 <= hidden <= 3
     assert 2 <= failing <= 8
+
+
+def test_a_page_of_another_site_changes_nothing(client: Client, screens: Screens) -> None:
+    """What needs no preflight: a call without a body, and the form that every page may send anywhere."""
+    client.submit("echo", 1, id="stays", delay="2h", queue="elsewhere")
+    screen = screens(client.url)
+    page = screen.page
+    page.goto("about:blank")
+    queue_url = f"{client.url}/api/queues/elsewhere"
+    page.evaluate("url => fetch(url, { method: 'POST', mode: 'no-cors' }).catch(() => null)", f"{queue_url}/pause")
+    with page.expect_response(lambda answer: answer.url.endswith("/purge")) as answered:
+        page.evaluate(
+            "url => { document.body.innerHTML = `<form method=post action=${url}>`; document.forms[0].submit() }",
+            f"{queue_url}/purge",
+        )
+    assert answered.value.status == 403
+    (queue,) = [one for one in client.get("/api/queues").json["queues"] if one["name"] == "elsewhere"]
+    assert queue["paused"] is False
+    assert client.get("/api/tasks/stays").json["status"] == "pending"
+    screen.wrong.clear()  # the browser complains, rightly
