@@ -24,7 +24,7 @@ DONE, NO, WRONG, INTERRUPTED = 0, 1, 2, 130
 """Exit codes: done; the node (or a check) said no; wrong usage, bad input or nobody there; Ctrl-C."""
 
 _HINTS: tuple[tuple[type[TaskqueueError], int, str], ...] = (
-    (InvalidInput, WRONG, "see docs/api.md for what is allowed"),
+    (InvalidInput, WRONG, "what is allowed stands at /docs of the node, and in docs/api.md"),
     (TooLarge, WRONG, "the limits are maxPayloadBytes and maxBatchBytes of the node"),
     (ConfigError, WRONG, "see `taskqueue --help`"),
     (Unavailable, WRONG, "try again; `taskqueue doctor` looks at what is wrong"),
