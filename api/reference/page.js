@@ -168,13 +168,24 @@ async function show() {
     return;
   }
   at("login").hidden = true;
-  draw(await answer.json());
+  const whole = await answer.blob();
+  if (token) {
+    // A link sends no token, so behind it stands what has come already.
+    at("whole").href = URL.createObjectURL(whole);
+    at("whole").download = "openapi.json";
+  }
+  draw(JSON.parse(await whole.text()));
 }
 
 at("login").addEventListener("submit", (event) => {
   event.preventDefault();
-  sessionStorage.setItem(KEY, at("token").value);
+  const given = at("token").value.trim();
   at("token").value = "";
+  if (!/^[\x21-\x7e]+$/.test(given)) {
+    at("wrong").textContent = "A token has no spaces and only plain characters.";
+    return;
+  }
+  sessionStorage.setItem(KEY, given);
   show();
 });
 

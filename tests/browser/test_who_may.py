@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
+from api.routes import ROUTES
 from tests.browser.chrome import Screen, Screens
 from tests.clients import Client
 from tests.processes import NodeProcess
@@ -130,3 +132,28 @@ def test_who_did_what(guarded: Client, screens: Screens) -> None:
     rows = screen.page.locator("tbody tr")
     expect(rows.filter(has_text="the-admin").filter(has_text="pause").first).to_contain_text("default")
     screen.accessible()
+
+
+@pytest.mark.parametrize("look", [{}, {"dark": True, "phone": True}], ids=["light", "dark, a phone"])
+def test_the_description_of_the_api_asks_for_a_token_too(guarded: Client, screens: Screens, look: Any) -> None:
+    screen = screens(guarded.url, **look)
+    page = screen.page
+    page.goto(f"{guarded.url}/docs")
+    for token, words in (("тайна 🙂", "only plain characters"), ("nobodys", "Nobody has this token.")):
+        page.get_by_label("Token").fill(token)
+        screen.button("Show the description").click()
+        expect(page.get_by_role("alert")).to_contain_text(words)
+    screen.accessible("html")
+    page.get_by_label("Token").fill(f" {TOKENS[0]['token']} ")
+    page.keyboard.press("Enter")
+    expect(page.locator("#contents a[href^='#']")).not_to_have_count(0)
+    for route in ROUTES:
+        assert page.locator("#contents a", has_text=route.template).count()
+    screen.accessible("html")
+    screen.fits()
+    with page.expect_download() as kept:
+        page.locator("#whole").click()
+    assert json.loads(kept.value.path().read_text())["openapi"].startswith("3.1")
+    assert TOKENS[0]["token"] not in page.url
+    page.reload()
+    expect(page.locator("#contents a[href^='#']")).not_to_have_count(0)
