@@ -31,13 +31,16 @@ for _, owner in ipairs(call('ZRANGE', k_members, 0, -1)) do
     call('ZREM', k_members, owner)
   end
 end
-for _, owner in ipairs(call('ZRANGE', k_lapsed, '-inf', '(' .. text(clock - items[8]), 'BYSCORE', 'LIMIT', 0, 1000)) do
+local lapsed, forgotten = call('ZRANGE', k_lapsed, '-inf', '(' .. text(clock - items[8]), 'BYSCORE', 'LIMIT', 0, 1000), 0
+for _, owner in ipairs(lapsed) do
   if call('EXISTS', prefix .. 'run:' .. owner) == 0 then
     call('UNLINK', prefix .. 'member:' .. owner)
     call('ZREM', k_lapsed, owner)
     call('SREM', k_leases, owner)
+    forgotten = forgotten + 1
   end
 end
+more = more or (#lapsed == 1000 and forgotten > 0)
 for _, minute in ipairs(call('ZRANGE', k_details, '-inf', '(' .. text(clock - items[7]), 'BYSCORE', 'LIMIT', 0, 100)) do
   for _, name in ipairs(call('HKEYS', prefix .. 'tally:' .. minute)) do
     if string.find(name, '@', 1, true) then call('HDEL', prefix .. 'tally:' .. minute, name) end

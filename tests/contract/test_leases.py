@@ -270,6 +270,18 @@ def test_leases_that_are_over_are_forgotten_soon(deck: Driver, clock: ManualCloc
     assert [one.owner for one in deck.store.members()] == ["a", "b"]
 
 
+def test_of_many_leases_that_are_over_none_is_kept_for_later(deck: Driver, clock: ManualClock) -> None:
+    owners = [f"w{n}" for n in range(1_100)]
+    for first in range(0, len(owners), 100):
+        some = owners[first : first + 100]
+        deck.store.execute([verb for owner in some for verb in (v.Lease(owner, "worker", TTL), v.Deregister(owner))])
+    clock.advance(v.LEASE_MEMORY + SECOND)
+    while deck.led(v.PruneOld, keep=()).more:
+        pass
+    again = deck.store.execute([v.Lease(owner, "worker", TTL) for owner in owners])
+    assert again == [v.Answer(Code.OK)] * len(owners)
+
+
 def test_a_live_lease_is_never_forgotten(deck: Driver, clock: ManualClock) -> None:
     lease(deck)
     clock.advance(10 * v.MEMBER_MEMORY)
