@@ -25,7 +25,7 @@ MOST_NAMES = 100
 LONGEST_WAIT = MINUTE
 SHORTEST_LEASE, USUAL_LEASE, LONGEST_LEASE = SECOND, 30 * SECOND, 12 * HOUR
 
-_TOKEN = re.compile(rf"([A-Za-z0-9_-]{{22}})\.([0-9]{{1,18}})\.({TASK_ID_PATTERN})", re.ASCII)
+_TOKEN = re.compile(rf"([A-Za-z0-9_-]{{22}})\.([1-9][0-9]{{0,17}})\.({TASK_ID_PATTERN})", re.ASCII)
 
 
 class Wish(Struct, frozen=True, kw_only=True):
