@@ -16,6 +16,7 @@ import signal
 import threading
 import time
 import uuid
+from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
@@ -41,8 +42,8 @@ def wait(payload: Any, lost: threading.Event) -> Any:
 HANDLERS = {"text.count": count, "wait": wait}
 
 
-class Stop(Exception):
-    """SIGTERM came."""
+class Stop(BaseException):
+    """SIGTERM came. No `Exception`, so that no handler takes it for one of its own."""
 
 
 def stop(number: int, frame: object) -> None:
@@ -62,15 +63,21 @@ class Node:
             self.headers["Authorization"] = f"Bearer {os.environ['TASKQUEUE_TOKEN']}"
 
     def post(self, path: str, body: Any) -> tuple[int, Any]:
-        """Status and answer. Raises OSError where none comes, or a node says that it cannot now: then try again."""
+        """Status and answer. Raises OSError where none comes, or not all of it, or a node says that it cannot now: then
+        try again.
+        """
         request = Request(self.url + path, json.dumps(body).encode(), self.headers)
         try:
-            with urlopen(request, timeout=WAIT + 15) as answer:
+            try:
+                answer = urlopen(request, timeout=WAIT + 15)
+            except HTTPError as error:
+                answer = error
+            with answer:
+                if answer.status in (429, 502, 503, 504):
+                    raise URLError(f"{answer.status}")
                 return answer.status, json.load(answer)
-        except HTTPError as error:
-            if error.code in (429, 502, 503, 504):
-                raise URLError(f"{error.code}") from error
-            return error.code, json.load(error)
+        except HTTPException as error:
+            raise URLError(f"{error!r}") from error
 
     def insist(self, path: str, body: Any) -> tuple[int, Any]:
         """The same, until there is an answer. Safe for a claim with a requestId, and for how a run ended."""
@@ -101,23 +108,28 @@ def run(node: Node, grant: Any, lease: float) -> None:
     threading.Thread(target=renews, args=(node, path, lease / 3, lost, done), daemon=True).start()
     try:
         result = HANDLERS[task["handler"]](task["payload"], lost)
+        json.dumps(result)  # what cannot be sent is the handler's failure
         ended, body = "complete", {"result": result}
-    except Stop:
-        raise
     except Exception as error:
         ended, body = "fail", {"error": {"type": type(error).__name__, "message": str(error)}}
     finally:
         done.set()
-    status = 409 if lost.is_set() else node.insist(f"{path}/{ended}", body)[0]
+    status, answer = (409, {}) if lost.is_set() else node.insist(f"{path}/{ended}", body)
+    if ended == "complete" and status not in (200, 409):  # it cannot be kept, such as one that is too large
+        ended, body = "fail", {"error": {"type": "BadResult", "message": str(answer.get("detail"))}}
+        status, _ = node.insist(f"{path}/{ended}", body)
     print(f"{task['id']}: {ended if status == 200 else f'not wanted any more ({status})'}", flush=True)
 
 
 def give_back(node: Node, wish: Any) -> None:
     """Whatever this claim has and is not finished. Asking once more is how to know: its answer may not have come."""
-    _, answer = node.post("/api/leases", {**wish, "wait": 0})
-    for grant in answer.get("tasks", ()):
-        status, _ = node.post(f"/api/leases/{grant['token']}/release", {})
-        print(f"{grant['task']['id']}: given back ({status})", flush=True)
+    try:
+        _, answer = node.post("/api/leases", {**wish, "wait": 0})
+        for grant in answer.get("tasks", ()):
+            status, _ = node.post(f"/api/leases/{grant['token']}/release", {})
+            print(f"{grant['task']['id']}: given back ({status})", flush=True)
+    except OSError as error:
+        print(f"no answer ({error}): what it has goes back when the lease ends", flush=True)
 
 
 def main() -> None:
@@ -135,6 +147,8 @@ def main() -> None:
         while True:
             wish["requestId"] = str(uuid.uuid4())
             status, answer = node.insist("/api/leases", wish)
+            if status == 409:
+                continue  # the claim's answer was lost, and its lease has ended before another came
             if status != 200:
                 raise SystemExit(f"{status}: {answer.get('detail')}")
             for grant in answer["tasks"]:

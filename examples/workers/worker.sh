@@ -17,15 +17,15 @@ curl=(curl -s --max-time 40 -w '%{http_code}' --data-binary @- -H 'Content-Type:
 [[ -z ${TASKQUEUE_TOKEN:-} ]] || curl+=(-H "Authorization: Bearer $TASKQUEUE_TOKEN")
 request='' asking='' job='' renewing='' status=''
 
-# post PATH FILE: sends the body on stdin; $status, and the answer in FILE. 000 where none came.
-post() { status=$("${curl[@]}" -o "$2" "$url$1"); }
+# post PATH FILE: sends the body on stdin; $status, and the answer in FILE. 000 where none came, or not all of it.
+post() { status=$("${curl[@]}" -o "$2" "$url$1") || status=000; }
 
 # The same in the background, so that a signal does not have to wait for the answer.
 post_and_wait() {
   "${curl[@]}" -o "$2" "$url$1" <&0 >"$2.status" &
   asking=$!
-  wait "$asking"
-  asking='' status=$(<"$2.status")
+  if wait "$asking"; then status=$(<"$2.status"); else status=000; fi
+  asking=''
 }
 
 # insist HOW PATH FILE: one of the two, until there is an answer that says yes or no.
@@ -54,6 +54,13 @@ wish() {
     '{handlers: [$handler], wait: $wait, lease: $lease, requestId: $request}'
 }
 
+# send_failure TYPE: the run has failed, with what is in the file `err`
+send_failure() {
+  ended=fail
+  jq -Rs --arg type "$1" '{error: {type: $type, message: .}}' "$folder/err" |
+    insist post "/api/leases/$token/fail" "$folder/said"
+}
+
 finish() {
   trap '' TERM INT
   kill $asking $job $renewing 2>/dev/null
@@ -73,6 +80,7 @@ echo ready
 while true; do
   request=$(tr -d - </proc/sys/kernel/random/uuid 2>/dev/null || uuidgen)
   wish 20s | insist post_and_wait /api/leases "$folder/claimed"
+  [[ $status != 409 ]] || continue # the claim's answer was lost, and its lease has ended before another came
   if [[ $status != 200 ]]; then
     echo "$status: $(jq -r .detail "$folder/claimed")" >&2
     exit 1
@@ -95,10 +103,12 @@ while true; do
     jq -c '{result: .}' "$folder/out" >"$folder/body" 2>/dev/null && (($(wc -l <"$folder/body") == 1)) ||
       jq -Rs '{result: .}' "$folder/out" >"$folder/body"
     insist post "/api/leases/$token/complete" "$folder/said" <"$folder/body"
+    if [[ $status != 200 && $status != 409 ]]; then # it cannot be kept, such as one that is too large
+      jq -r .detail "$folder/said" | tr -d '\n' >"$folder/err"
+      send_failure BadResult
+    fi
   else
-    ended=fail
-    jq -Rs --arg type "exit $code" '{error: {type: $type, message: .}}' "$folder/err" |
-      insist post "/api/leases/$token/fail" "$folder/said"
+    send_failure "exit $code"
   fi
   echo "$(jq -r .tasks[0].task.id "$folder/claimed"): $ended ($status)"
 done

@@ -83,5 +83,6 @@ def test_tokens_say_whose_run_it_is() -> None:
     token = LeaseToken(owner_of(b"seed"), 1_795_530_172_365_897, "a-task_1")
     assert read_token(str(token)) == token
     assert owner_of(b"seed") != owner_of(b"seeds")
-    for text in ("", "x", f"{token}\n", f"{token}!", str(token).replace(".", "/"), f"-1{token}", str(token)[1:], str(token).replace(".", ".0", 1)):
+    zero = str(token).replace(".", ".0", 1)
+    for text in ("", "x", f"{token}\n", f"{token}!", str(token).replace(".", "/"), f"-1{token}", str(token)[1:], zero):
         assert read_token(text) is None
