@@ -62,14 +62,14 @@ class Node:
         if "TASKQUEUE_TOKEN" in os.environ:
             self.headers["Authorization"] = f"Bearer {os.environ['TASKQUEUE_TOKEN']}"
 
-    def post(self, path: str, body: Any) -> tuple[int, Any]:
-        """Status and answer. Raises OSError where none comes, or not all of it, or a node says that it cannot now: then
-        try again.
+    def post(self, path: str, body: Any, within: float = WAIT + 15) -> tuple[int, Any]:
+        """Status and answer. Raises OSError where none comes (`within` seconds), or not all of it, or a node says that
+        it cannot now: then try again.
         """
         request = Request(self.url + path, json.dumps(body).encode(), self.headers)
         try:
             try:
-                answer = urlopen(request, timeout=WAIT + 15)
+                answer = urlopen(request, timeout=within)
             except HTTPError as error:
                 answer = error
             with answer:
@@ -91,11 +91,14 @@ class Node:
 
 def renews(node: Node, path: str, every: float, lost: threading.Event, done: threading.Event) -> None:
     """Until the run is done, or over."""
-    while not done.wait(every):
+    pause = every
+    while not done.wait(pause):
         try:
-            status, _ = node.post(f"{path}/renew", {})
+            status, _ = node.post(f"{path}/renew", {}, within=every)
         except OSError:
-            continue  # the lease lasts for more than one try
+            pause = min(every, PAUSE)  # the lease lasts for more than one try
+            continue
+        pause = every
         if status == 409:
             lost.set()
             return

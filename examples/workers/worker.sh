@@ -38,8 +38,12 @@ insist() {
 }
 
 renew() {
-  while sleep "$(jq -n "$lease / 3")"; do
+  local every pause
+  every=$(jq -n "$lease / 3") pause=$every
+  curl+=(--max-time "$every") # so that there is time for another try
+  while sleep "$pause"; do
     post "/api/leases/$token/renew" "$folder/renewed" <<<'{}'
+    if [[ $status == 200 ]]; then pause=$every; else pause=$(jq -n "[$every, 1] | min"); fi
     if [[ $status == 409 ]]; then
       touch "$folder/lost"
       kill "$job"

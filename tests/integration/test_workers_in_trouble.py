@@ -19,7 +19,7 @@ from tests.integration.test_workers import BASH, PYTHON, WITHIN, WORKERS, Worker
 
 GRANT = {"token": "the-token", "task": {"id": "t1", "handler": "text.count", "payload": {"text": "a"}}}
 CLAIM = "/api/leases"
-COMPLETE, FAIL, RELEASE = (f"{CLAIM}/the-token/{end}" for end in ("complete", "fail", "release"))
+RENEW, COMPLETE, FAIL, RELEASE = (f"{CLAIM}/the-token/{end}" for end in ("renew", "complete", "fail", "release"))
 
 
 class Asked(NamedTuple):
@@ -35,12 +35,16 @@ class Scripted:
     def __init__(self) -> None:
         self.asked: list[Asked] = []
         self.answers: dict[str, list[tuple[int, bytes, int]]] = {}
+        self.renews = threading.Event()
+        """Until it is set, nobody who renews is answered."""
         scripted = self
 
         class Answering(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 raw = self.rfile.read(int(self.headers["Content-Length"]))
                 scripted.asked.append(Asked(self.path, json.loads(raw)))
+                if self.path == RENEW:
+                    scripted.renews.wait()
                 left = scripted.answers.get(self.path)
                 if self.path == CLAIM and not left:
                     threading.Event().wait(0.05)  # no worker is to be kept busy with claims
@@ -64,6 +68,7 @@ class Scripted:
 
     def close(self) -> None:
         """No node is there any more."""
+        self.renews.set()
         self._server.shutdown()
         self._server.server_close()
 
@@ -168,6 +173,23 @@ def test_a_worker_ends_where_no_node_is(scripted: Scripted, start: Start, comman
     assert worker.end() == 0
     assert worker.said.endswith("stopped\n")
     assert "Traceback" not in worker.said
+
+
+@pytest.mark.parametrize(
+    "command",
+    [(*PYTHON,), pytest.param((*BASH, "wait", "sleep", "60"), marks=tools)],
+    ids=["python", "bash"],
+)
+def test_a_renewal_that_is_not_answered_is_sent_again_before_the_lease_ends(
+    scripted: Scripted, start: Start, command: tuple[str, ...]
+) -> None:
+    task = {"id": "t1", "handler": "wait", "payload": {"seconds": 60}}
+    for _ in range(2):
+        scripted.answer(CLAIM, {"tasks": [{**GRANT, "task": task}]})
+    worker = start(*command)
+    scripted.got(RENEW, times=3)
+    assert worker.end() == 0
+    scripted.got(RELEASE)
 
 
 def test_a_result_that_is_no_json_fails_the_run(scripted: Scripted, start: Start) -> None:
