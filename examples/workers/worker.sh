@@ -12,7 +12,8 @@ shopt -s lastpipe
 url=${TASKQUEUE_URL:-http://127.0.0.1:8080} lease=${LEASE:-30} handler=$1
 shift
 folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
+# A part in the background that is ended before it has dropped the traps would carry them out, too: they are this shell's.
+trap '[[ $BASHPID != "$$" ]] || rm -rf "$folder"' EXIT
 curl=(curl -s --max-time 40 -w '%{http_code}' --data-binary @- -H 'Content-Type: application/json')
 [[ -z ${TASKQUEUE_TOKEN:-} ]] || curl+=(-H "Authorization: Bearer $TASKQUEUE_TOKEN")
 request='' asking='' job='' renewing='' status=''
@@ -41,12 +42,11 @@ renew() {
   local every pause
   every=$(jq -n "$lease / 3") pause=$every
   curl+=(--max-time "$every") # so that there is time for another try
-  while sleep "$pause"; do
+  while sleep "$pause" && [[ -e $folder/run.$token ]]; do
     post "/api/leases/$token/renew" "$folder/renewed" <<<'{}'
     if [[ $status == 200 ]]; then pause=$every; else pause=$(jq -n "[$every, 1] | min"); fi
     if [[ $status == 409 ]]; then
-      touch "$folder/lost"
-      kill "$job"
+      mv "$folder/run.$token" "$folder/lost" 2>/dev/null && kill "$job" # unless the run has ended just now
       return
     fi
   done
@@ -66,6 +66,7 @@ send_failure() {
 }
 
 finish() {
+  [[ $BASHPID == "$$" ]] || exit 0
   trap '' TERM INT
   kill $asking $job $renewing 2>/dev/null
   if [[ -n $request ]]; then # asking once more is how to know what there is: the claim's answer may not have come
@@ -92,6 +93,7 @@ while true; do
   token=$(jq -r '.tasks[0].token // empty' "$folder/claimed")
   [[ -n $token ]] || continue
   rm -f "$folder/lost"
+  touch "$folder/run.$token"
   jq .tasks[0].task.payload "$folder/claimed" >"$folder/payload"
   "$@" <"$folder/payload" >"$folder/out" 2>"$folder/err" &
   job=$!
@@ -99,6 +101,7 @@ while true; do
   renewing=$!
   wait "$job"
   code=$? job=''
+  rm -f "$folder/run.$token"
   kill "$renewing" 2>/dev/null
   if [[ -e $folder/lost ]]; then
     ended='not wanted any more' status=409

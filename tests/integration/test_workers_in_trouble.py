@@ -218,3 +218,16 @@ def test_a_handler_that_takes_every_exception_does_not_keep_a_worker_from_its_en
     worker.process.send_signal(signal.SIGTERM)
     scripted.got(RELEASE)
     assert worker.process.wait(WITHIN) == 0
+
+
+@tools
+def test_what_the_bash_worker_does_at_its_end_is_done_by_none_of_its_parts(scripted: Scripted, start: Start) -> None:
+    """The command is a part in the background. This one does what one does that is ended before it dropped the traps:
+    it gave back what the worker had, and took the folder away from under it.
+    """
+    for _ in range(2):
+        scripted.answer(CLAIM, {"tasks": [GRANT]})
+    worker = start(*BASH, "text.count", "finish")
+    scripted.got(COMPLETE)
+    assert scripted.bodies(RELEASE) == []
+    assert worker.end() == 0
