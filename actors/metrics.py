@@ -13,6 +13,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from actors.spans import Spans
 from storage.store import Verb
 from taskqueue.core.views import QueueStats
 
@@ -53,8 +54,9 @@ class Metrics:
         self._finished = counter("taskqueue_tasks_finished", "Attempts that ended on this node.", "handler", "outcome")
         self._retries = Counter("taskqueue_retries", "Failed attempts that will be retried.", registry=registry)
         self._dead = counter("taskqueue_dead_letters", "Tasks given up.", "handler", "cause")
-        self._run = histogram("taskqueue_run_seconds", "From a handler's start to its end.", "handler")
-        self._wait = histogram("taskqueue_wait_seconds", "From when a task was due to its handler's start.", "handler")
+        self.run = Spans("taskqueue_run_seconds", "From a handler's start to its end.", SECONDS, registry)
+        waited = "From when a task was due to its handler's start."
+        self.wait = Spans("taskqueue_wait_seconds", waited, SECONDS, registry)
         self._store = histogram("taskqueue_store_seconds", "One commit, by the verb that began it.", "verb")
         self._batch = Histogram("taskqueue_store_batch", "Verbs in one commit.", registry=registry, buckets=BATCHES)
         self._requests = counter("taskqueue_http_requests", "Answers of the API.", "route", "status")
@@ -85,14 +87,9 @@ class Metrics:
         """A task was stored."""
         self._submitted(queue if queue in self._queues else OTHER, self._known(handler)).inc()
 
-    def ended(self, handler: str, outcome: str, run: float | None, wait: float | None) -> None:
-        """An attempt ended here; `run` and `wait` in seconds, None where the handler never began."""
-        handler = self._known(handler)
-        self._finished(handler, outcome).inc()
-        if run is not None:
-            self._run(handler).observe(run)
-        if wait is not None:
-            self._wait(handler).observe(wait)
+    def ended(self, handler: str, outcome: str, count: int) -> None:
+        """So many attempts ended here."""
+        self._finished(handler, outcome).inc(count)
 
     def retried(self) -> None:
         """A failed attempt waits for its backoff."""

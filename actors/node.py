@@ -25,6 +25,7 @@ from actors.company import Company, check, time_of
 from actors.gateway import NodeGateway, Waiter
 from actors.health import HealthActor
 from actors.hints import Hints
+from actors.interpreter import collect_seldom, switch_often
 from actors.leader import LeaderActor
 from actors.loop import LoopRunner
 from actors.messages import (
@@ -49,7 +50,6 @@ from actors.runners import Desk, Runner, ThreadRunner
 from actors.scheduler import SchedulerActor
 from actors.storage import StorageActor
 from actors.supervisor import Factory, StopAsked, Supervisor
-from actors.switching import switch_often
 from actors.ticker import ThreadTicker
 from actors.views import Views
 from actors.watchers import Rates, Watchers
@@ -435,7 +435,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 0
         config = named(loaded.config)
         logs.setup(config.log_level, config.log_format, config.node_id)
-        code = build(config).run()
+        node = build(config)
+        collect_seldom()
+        code = node.run()
     except (ConfigError, StoreDamaged) as error:
         print(error, file=sys.stderr)
         return 2

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from actors.interpreter import LONG
 from actors.pool import Dropped, Pool, Run, Unfinished
 from actors.runners import timed_out
-from actors.switching import LONG
 from taskqueue.core.clock import MILLISECOND, Clock
 from taskqueue.core.config import GRACE_AFTER_TIMEOUT
 

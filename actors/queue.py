@@ -295,7 +295,7 @@ class QueueActor(NodeActor):
         self._watchers.finished([task.id for task in tasks])
 
     def _settled(self, ticket: _Settling, written: Written) -> None:
-        finished = []
+        confirmed, finished = [], []
         for key, answer in zip(ticket.keys, written.results, strict=True):
             if key is None or not isinstance(answer, v.Answer):
                 continue  # not done: it stays unsettled and is sent again
@@ -303,12 +303,13 @@ class QueueActor(NodeActor):
             if answer.code not in (ev.Code.OK, ev.Code.DUP):
                 log.info("the outcome of task %s (fence %d) came too late: %s", *key, answer.code)
             elif run is not None and sent is not None:
-                self._meter.ended(run, sent[0], answer.status)
+                confirmed.append((run, sent[0], answer.status))
                 if isinstance(sent[0], ev.Fail):
                     say(run.task, sent[0], answer.status)
             if answer.status in TERMINAL:
                 finished.append(key[0])
             self._pool.settle(key)
+        self._meter.ended(confirmed)
         self._watchers.finished(finished)
 
     def _asked(self, ticket: _Asked, written: Written) -> None:

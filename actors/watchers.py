@@ -68,11 +68,11 @@ class Rates:
 
     def submitted(self, queue: str) -> None:
         """One task was stored."""
-        self._count(queue, 0)
+        self._count(queue, 0, 1)
 
-    def finished(self, queue: str) -> None:
-        """One run ended."""
-        self._count(queue, 1)
+    def finished(self, queue: str, count: int = 1) -> None:
+        """So many runs ended."""
+        self._count(queue, 1, count)
 
     def of(self, queue: str) -> tuple[float, float]:
         """(submitted, finished) per second."""
@@ -85,7 +85,7 @@ class Rates:
         span = max(1, min(SPAN, now - self._since))
         return sums[0] / span, sums[1] / span
 
-    def _count(self, queue: str, which: int) -> None:
+    def _count(self, queue: str, which: int, by: int) -> None:
         now = self._clock.monotonic() // SECOND
         if now != self._swept:
             self._swept = now
@@ -94,4 +94,4 @@ class Rates:
         counts = self._counts.get((queue, now))
         if counts is None:
             counts = self._counts[queue, now] = [0, 0]
-        counts[which] += 1
+        counts[which] += by

@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import json
 import signal
-import sys
 import threading
 
 import falcon
 
+from actors.interpreter import collect_seldom, switch_often
 from api.server import Server
 from taskqueue.core.config import Config
 
@@ -27,7 +27,8 @@ class Empty:
 def main() -> None:
     end = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: end.set())
-    sys.setswitchinterval(0.005)  # as a node does that runs nothing for long
+    switch_often(False)  # both as a node does
+    collect_seldom()
     app = falcon.App()
     app.add_route("/", Empty())
     server = Server(app, Config(api_port=0))

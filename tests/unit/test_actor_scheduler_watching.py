@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from actors.interpreter import LONG
 from actors.messages import (
     Registered,
     Wake,
@@ -13,7 +14,6 @@ from actors.messages import (
 from actors.overseer import STALL
 from actors.pool import Raised, Returned, Unfinished
 from actors.scheduler import SchedulerActor
-from actors.switching import LONG
 from taskqueue.core.clock import MILLISECOND, SECOND
 from taskqueue.core.config import GRACE_AFTER_TIMEOUT
 from taskqueue.core.task import Cause

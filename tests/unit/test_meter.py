@@ -46,7 +46,7 @@ def samples(metrics: Metrics) -> dict[tuple[str, tuple[str, ...]], float]:
 def ended(desk: Desk, event: ev.Event, status: Status | None, *, took: int = 8 * MILLISECOND, **changes: Any) -> None:
     run = desk.begun(**changes)
     run.finished = (run.started or 0) + took
-    desk.meter.ended(run, event, status)
+    desk.meter.ended([(run, event, status)])
     desk.pool.settle(run.key)
 
 
@@ -97,7 +97,7 @@ def test_what_goes_back_is_not_among_the_finished_of_its_queue(desk: Desk) -> No
 def test_what_never_began_has_no_times(desk: Desk) -> None:
     run = desk.begun()
     run.started = None
-    desk.meter.ended(run, owned(ev.Release), Status.PENDING)
+    desk.meter.ended([(run, owned(ev.Release), Status.PENDING)])
     assert ("taskqueue_run_seconds_count", ("echo",)) not in samples(desk.meter.metrics)
     assert desk.meter.take() == {}
 
@@ -106,7 +106,7 @@ def test_waiting_is_from_when_it_was_due_to_when_it_began(desk: Desk) -> None:
     run = desk.begun()
     run.arrived, run.started, run.finished = 1_000_000, 1_500_000, 1_500_100
     run.task = claimed(run_at=desk.clock.now())
-    desk.meter.ended(run, owned(ev.Complete, result=None), Status.COMPLETED)
+    desk.meter.ended([(run, owned(ev.Complete, result=None), Status.COMPLETED)])
     assert samples(desk.meter.metrics)["taskqueue_wait_seconds_sum", ("echo",)] == pytest.approx(0.5)
 
 
