@@ -21,7 +21,7 @@ from taskqueue.core import events as ev
 from taskqueue.core.clock import SECOND, Clock
 from taskqueue.core.config import Config
 from taskqueue.core.leases import Grant, LeaseToken, Wish, owner_of, read_token
-from taskqueue.core.task import Cause, Status, Task
+from taskqueue.core.task import WAITING, Cause, Status, Task
 from taskqueue.handlers import Handler
 
 WORKER = "http"
@@ -72,8 +72,8 @@ class Leases:
         caller = self._callers.join(wish.queues, wish.handlers)
         try:
             deadline = self._clock.monotonic() + wish.wait
+            grants, due = self._look(wish, lease)
             while True:
-                grants, due = self._look(wish, lease)
                 if grants and gone():
                     self._give_back(lease.owner, [grant.task for grant in grants])
                     return []
@@ -86,6 +86,7 @@ class Leases:
                 caller.wait(min(left, pause) / SECOND)
                 if gone() or not self._open_doors():
                     return []
+                grants, due = self._look(wish, lease) if self._worth_a_look(wish) else ([], None)
         finally:
             self._callers.leave(caller)
             self._seats.release()
@@ -107,6 +108,15 @@ class Leases:
             return [], None  # a repeat of it at another node was over just now
         tasks = self._fitting(lease.owner, [task for part in claimed.tasks for task in part])
         return [Grant(str(LeaseToken(lease.owner, task.fence, task.id)), task) for task in tasks], claimed.next_due
+
+    def _worth_a_look(self, wish: Wish) -> bool:
+        """May there be something? To look is to write, and in a file that costs a sync, so there it is read first."""
+        return self._config.cluster_enabled or any(
+            lane.handler in wish.handlers and any(lane.counts[status] for status in WAITING)
+            for queue in self._store.queues()
+            if not queue.paused and (queue.name in wish.queues or "*" in wish.queues)
+            for lane in queue.lanes
+        )
 
     def _fitting(self, owner: str, tasks: list[Task]) -> list[Task]:
         """As many as one answer may hold; the rest goes back."""

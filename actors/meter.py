@@ -72,9 +72,9 @@ class Meter:
         for (handler, outcome), n in outcomes.items():
             self.metrics.ended(handler, outcome.value, n)
         for handler, spans in runs.items():
-            self.metrics.run.observe(handler, spans)
+            self.metrics.ran(handler, spans)
         for handler, spans in waits.items():
-            self.metrics.wait.observe(handler, spans)
+            self.metrics.waited(handler, spans)
         with self._lock:
             self._tally(outcomes, runs, waits)
             for queue, n in queues.items():

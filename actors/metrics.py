@@ -7,7 +7,7 @@ read when somebody looks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache, lru_cache
 from typing import Any
 
@@ -54,9 +54,9 @@ class Metrics:
         self._finished = counter("taskqueue_tasks_finished", "Attempts that ended on this node.", "handler", "outcome")
         self._retries = Counter("taskqueue_retries", "Failed attempts that will be retried.", registry=registry)
         self._dead = counter("taskqueue_dead_letters", "Tasks given up.", "handler", "cause")
-        self.run = Spans("taskqueue_run_seconds", "From a handler's start to its end.", SECONDS, registry)
+        self._run = Spans("taskqueue_run_seconds", "From a handler's start to its end.", SECONDS, registry)
         waited = "From when a task was due to its handler's start."
-        self.wait = Spans("taskqueue_wait_seconds", waited, SECONDS, registry)
+        self._wait = Spans("taskqueue_wait_seconds", waited, SECONDS, registry)
         self._store = histogram("taskqueue_store_seconds", "One commit, by the verb that began it.", "verb")
         self._batch = Histogram("taskqueue_store_batch", "Verbs in one commit.", registry=registry, buckets=BATCHES)
         self._requests = counter("taskqueue_http_requests", "Answers of the API.", "route", "status")
@@ -89,7 +89,15 @@ class Metrics:
 
     def ended(self, handler: str, outcome: str, count: int) -> None:
         """So many attempts ended here."""
-        self._finished(handler, outcome).inc(count)
+        self._finished(self._known(handler), outcome).inc(count)
+
+    def ran(self, handler: str, spans: Sequence[int]) -> None:
+        """From the start of a handler to its end, in microseconds."""
+        self._run.observe(self._known(handler), spans)
+
+    def waited(self, handler: str, spans: Sequence[int]) -> None:
+        """From when a task was due to its handler's start, in microseconds."""
+        self._wait.observe(self._known(handler), spans)
 
     def retried(self) -> None:
         """A failed attempt waits for its backoff."""

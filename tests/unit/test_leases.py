@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from storage import verbs as v
+from storage.store import Result, Verb
 from taskqueue.core.clock import SECOND, ManualClock
-from taskqueue.core.errors import Conflict, StoreUnavailable, Unavailable
+from taskqueue.core.errors import Conflict, StoreError, StoreUnavailable, Unavailable
 from taskqueue.core.leases import LeaseToken, Wish, owner_of, read_token
 from taskqueue.core.task import Status
 from tests.factories import draft
@@ -30,6 +33,28 @@ def test_what_was_claimed_for_a_client_that_is_gone_goes_back(gateway: FakeGatew
     assert gateway.store.leases() == []
     (grant,) = gateway.leases.claim(wish, gone=lambda: False)
     assert grant.task.id == "t1"
+
+
+def test_who_waits_writes_only_where_there_may_be_something(
+    gateway: FakeGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wish = Wish(handlers=("echo",), wait=SECOND)
+    looks: list[v.Claim] = []
+    execute = gateway.store.execute
+
+    def seen(verbs: Sequence[Verb]) -> list[Result | StoreError]:
+        looks.extend(verb for verb in verbs if isinstance(verb, v.Claim))
+        return execute(verbs)
+
+    gateway.store.execute([v.Pause("default"), v.Submit(draft("t2", handler="another"))])
+    monkeypatch.setattr(gateway.store, "execute", seen)
+    turns = iter([False, False, False, True])
+    monkeypatch.setattr("actors.callers.Caller.wait", lambda *_: None)
+    assert gateway.leases.claim(wish, gone=lambda: next(turns)) == []
+    assert len(looks) == 1, "the first, for nobody can know before"
+    monkeypatch.setattr("actors.callers.Caller.wait", lambda *_: execute([v.Resume("default")]))
+    (grant,) = gateway.leases.claim(wish)
+    assert (grant.task.id, len(looks)) == ("t1", 3)
 
 
 def test_behind_closed_doors_nothing_is_claimed_and_all_may_end(gateway: FakeGateway) -> None:
