@@ -299,23 +299,24 @@ def test_the_built_in_handlers() -> None:
 # -- what an import costs ----------------------------------------------------------------------------------------------
 
 
+MOST_MODULES = 110
+"""What `import taskqueue` loads, where it was 101 modules and took 51 to 58 ms."""
+
+
 def test_importing_taskqueue_is_cheap_and_loads_no_other_room() -> None:
+    """Its cost is that of the modules it loads; how many seconds they take is the machine's affair."""
     script = """
-import sys, time
-began = time.process_time()
+import sys
+before = len(sys.modules)
 import taskqueue
-spent = time.process_time() - began
 rooms = ("pykka", "falcon", "waitress", "redis", "storage", "cluster", "actors", "api", "asyncio", "argparse", "httpx2")
 rooms += ("taskqueue.client", "taskqueue.errors")
-print(spent, sorted(name for name in rooms if name in sys.modules), taskqueue.__version__)
+print(len(sys.modules) - before, sorted(name for name in rooms if name in sys.modules), taskqueue.__version__)
 """
-    spent = []
-    for _ in range(3):
-        done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
-        seconds, rest = done.stdout.split(" ", 1)
-        spent.append(float(seconds))
-        assert rest == "[] 0.1.0\n"
-    assert min(spent) <= 0.120, spent
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    modules, rest = done.stdout.split(" ", 1)
+    assert rest == "[] 0.1.0\n"
+    assert int(modules) <= MOST_MODULES
 
 
 def test_what_is_public_is_what_it_says() -> None:
