@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import signal
+import sys
+from collections.abc import Callable
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -20,9 +22,24 @@ def raise_on_signals() -> None:
 
 
 def ignore_signals() -> None:
-    """Main thread: it ends already, and how is decided. This holds also while the interpreter shuts down."""
-    for number in SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
+    """Main thread: it ends already, and how is decided. This holds also while the interpreter shuts down.
+
+    Of one that comes just now Python would say on stderr that it was "ignored due to race condition", as it should be.
+    """
+    hook, sys.unraisablehook = sys.unraisablehook, _unless_ignored(sys.unraisablehook)
+    try:
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+    finally:
+        sys.unraisablehook = hook
+
+
+def _unless_ignored(hook: Callable[[Any], object]) -> Callable[[Any], object]:
+    def tell(what: Any) -> None:
+        if not (isinstance(what.exc_value, OSError) and "ignored due to race condition" in str(what.exc_value)):
+            hook(what)
+
+    return tell
 
 
 def _raise(number: int, _: FrameType | None) -> NoReturn:
