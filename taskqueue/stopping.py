@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable
 from types import FrameType
-from typing import Any, NoReturn
+from typing import NoReturn
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -22,24 +21,18 @@ def raise_on_signals() -> None:
 
 
 def ignore_signals() -> None:
-    """Main thread: it ends already, and how is decided. This holds also while the interpreter shuts down.
+    """Main thread: it ends already, and how is decided. This holds also while the interpreter shuts down."""
+    sys.unraisablehook = _tell
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
-    Of one that comes just now Python would say on stderr that it was "ignored due to race condition", as it should be.
+
+def _tell(what: sys.UnraisableHookArgs) -> None:
+    """Not of a signal that came to any thread just before: that it was "ignored due to race condition" is as it should
+    be.
     """
-    hook, sys.unraisablehook = sys.unraisablehook, _unless_ignored(sys.unraisablehook)
-    try:
-        for number in SIGNALS:
-            signal.signal(number, signal.SIG_IGN)
-    finally:
-        sys.unraisablehook = hook
-
-
-def _unless_ignored(hook: Callable[[Any], object]) -> Callable[[Any], object]:
-    def tell(what: Any) -> None:
-        if not (isinstance(what.exc_value, OSError) and "ignored due to race condition" in str(what.exc_value)):
-            hook(what)
-
-    return tell
+    if not (isinstance(what.exc_value, OSError) and "ignored due to race condition" in str(what.exc_value)):
+        sys.__unraisablehook__(what)
 
 
 def _raise(number: int, _: FrameType | None) -> NoReturn:
