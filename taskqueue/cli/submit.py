@@ -74,6 +74,7 @@ def submit(
     if not wait:
         session.answer(answer, lambda created: output.text(created["id"]))
         return DONE
+    _mention_nobody(session, handler)
     return _wait(session, name, within)
 
 
@@ -97,6 +98,16 @@ def _send(session: Session, body: dict[str, Any]) -> Answer:
         return session.api.post("/api/tasks", body)
     except Unavailable as error:
         raise Unavailable(str(error), task_id=body["id"]) from None
+
+
+def _mention_nobody(session: Session, handler: str) -> None:
+    """Say where a wait may be a long one: for a mistyped name, perhaps. Where it cannot be known nothing is said."""
+    try:
+        served = session.api.get("/api/handlers").json["handlers"]
+    except Unavailable:
+        return
+    if handler not in {one["name"] for one in served}:
+        click.echo(f"no node serves {handler} now: it waits until one does, or a worker takes it over HTTP", err=True)
 
 
 def _wait(session: Session, name: str, within: Any) -> int:

@@ -60,6 +60,13 @@ def test_waiting_for_what_has_no_result_exits_1(cli: Call) -> None:
     assert "later is pending" in late.err
 
 
+def test_waiting_for_a_handler_that_nobody_serves_is_said_to_be_so(cli: Call) -> None:
+    said = cli("submit", "ecko", "1", "--wait", "--within", "50ms", "--id", "mistyped")
+    assert said.code == 1
+    assert said.err.splitlines()[0].startswith("no node serves ecko now: it waits")
+    assert "no node serves" not in cli("submit", "echo", "1", "--wait").err
+
+
 def test_a_list_is_filtered_and_paged(cli: Call, node: Client) -> None:
     ids = [cli("submit", "echo", str(n), "--tag", "paged", "--wait", "--json").json["id"] for n in range(5)]
     said = cli("list", "--tag", "paged", "--status", "completed")
