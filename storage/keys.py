@@ -41,7 +41,7 @@ NAMED = {
     "solo:<lane>": "sorted set: claimable suspects, by rank",
     "since:<lane>": "sorted set: the same, by due time",
     "open:<handler>": "set: queues with claimable tasks of the handler",
-    "run:<owner>": "sorted set: what it holds, by number of creation",
+    "run:<owner>": "sorted set: `<id>/<fence>/<lane>` of what it holds, by number of creation",
     "list:<cell>": "sorted set: tasks of a lane in a state (but processing), by number of creation",
     "done:<state>": "sorted set: finished tasks, by time of their end",
     "tag:<tag>": "sorted set: tasks, by number of creation",

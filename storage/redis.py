@@ -23,6 +23,7 @@ from storage.redis_calls import PER_CALL, Call, plan
 from storage.redis_checks import Facts, NotMaster
 from storage.redis_clean import clean
 from storage.redis_dataset import Datasets
+from storage.redis_plain import Plain
 from storage.redis_link import TROUBLE, Commands, Pool, Writer
 from storage.redis_pour import PouringWriter
 from storage.redis_reads import Reads
@@ -32,12 +33,16 @@ from storage.store import Result, Verb
 from taskqueue.core.clock import SECOND, Clock, SystemClock
 from taskqueue.core.config import Config
 from taskqueue.core.errors import ConfigError, StoreError
+from taskqueue.core.events import Complete, Fail, Release, Snooze
 from taskqueue.core.views import RedisView
 
 log = logging.getLogger(__name__)
 
 PATIENCE = 30.0
 """Seconds that a start waits for a server that does not answer."""
+
+ENDS = (Complete, Fail, Release, Snooze)
+"""The events after which a run is over."""
 
 LOOK_AGAIN = 60.0
 """Seconds after which a server that works is looked at once more."""
@@ -83,6 +88,7 @@ class RedisStore(Reads):
         self._beats = Writer(dialer, config, commands, "beats", self._datasets)
         self._beating = threading.Lock()
         self._subscriptions: list[Subscription] = []
+        self._plain = Plain()
         self._looked_at = 0.0
         super().__init__(Pool(dialer, commands), commands.prefix)
         self._first(patience)
@@ -176,7 +182,7 @@ class RedisStore(Reads):
 
     def _execute(self, writer: Writer, verbs: Sequence[Verb]) -> list[Result | StoreError]:
         results: dict[int, Any] = {}
-        calls = plan(verbs, results)
+        calls = plan(verbs, results, self._plain)
         claims: list[tuple[Call, Any]] = []
 
         def done(call: Call, reply: Any) -> None:
@@ -189,15 +195,21 @@ class RedisStore(Reads):
                     results.update(answered(call, reply))
                 except UNREADABLE as error:
                     results.update(dict.fromkeys(call.places, damaged(call.script, error)))
+                for verb in call.verbs:
+                    if isinstance(verb, ENDS):
+                        self._plain.ended(verb)
 
         if calls:
             writer.run(calls, done)
         for call, reply in claims:
             [place] = call.places
             try:
-                results[place] = redis_claims.claimed(
+                claimed = redis_claims.claimed(
                     call, reply, lambda one: _run(writer, one), self.payloads, self._commands.aging
                 )
+                results[place] = claimed
+                if isinstance(claimed, v.Claimed):
+                    self._plain.handed_out(claimed)
             except StoreError as error:
                 results[place] = error
             except UNREADABLE as error:

@@ -74,11 +74,11 @@ def _plain(_: Call, reply: Any) -> Sequence[Result]:
 
 
 def _beaten(_: Call, reply: Any) -> Sequence[Result]:
-    if not reply[1:]:
+    if not reply[2:]:
         return [v.Beaten(_code(reply))]
-    beats = {owner.decode(): int(beat) for owner, beat in rows.pairs(reply[1]).items()}
-    orders = sorted((rows.order(*item) for item in rows.pairs(reply[2]).items()), key=lambda order: order.number)
-    return [v.Beaten(_code(reply), beats, tuple(orders), int(reply[3]))]
+    beats = {owner.decode(): int(beat) for owner, beat in rows.pairs(reply[3]).items()}
+    orders = sorted((rows.order(*item) for item in rows.pairs(reply[1]).items()), key=lambda order: order.number)
+    return [v.Beaten(_code(reply), beats, tuple(orders), int(reply[2]))]
 
 
 def _elected(_: Call, reply: Any) -> Sequence[Result]:

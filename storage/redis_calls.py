@@ -16,6 +16,7 @@ from msgspec import UNSET
 
 from storage import redis_rows as rows
 from storage import verbs as v
+from storage.redis_plain import Plain
 from storage.redis_rows import LETTER
 from storage.store import Verb
 from taskqueue.core import events as ev
@@ -47,6 +48,8 @@ class Call:
     places: Sequence[int]
     verbs: Sequence[Any]
     name: bytes = b""
+    beside: str = ""
+    """A hash that is read right after it: its pairs are the last part of the answer. Inside a script that costs much more."""
     sent: int = field(default=0)
 
     @property
@@ -60,8 +63,9 @@ class Call:
         return self.sent > 1
 
 
-def plan(verbs: Sequence[Verb], refused: dict[int, StoreError]) -> list[Call]:
-    """The calls for some verbs. What cannot be written down is put into `refused` instead.
+def plan(verbs: Sequence[Verb], refused: dict[int, StoreError], held: Plain | None = None) -> list[Call]:
+    """The calls for some verbs. What cannot be written down is put into `refused` instead. `held`: what is known of the
+    tasks that are held.
 
     Raises TypeError for what is no verb.
     """
@@ -74,19 +78,23 @@ def plan(verbs: Sequence[Verb], refused: dict[int, StoreError]) -> list[Call]:
         for at in range(0, len(places), step):
             some = places[at : at + step]
             try:
-                calls.append(_call(kind, some, verbs))
+                calls.append(_call(kind, some, verbs, held))
             except BAD_INPUT:
-                calls += _each(kind, some, verbs, refused)
+                calls += _each(kind, some, verbs, refused, held)
     return calls
 
 
 def _each(
-    kind: type[Any], places: Sequence[int], verbs: Sequence[Verb], refused: dict[int, StoreError]
+    kind: type[Any],
+    places: Sequence[int],
+    verbs: Sequence[Verb],
+    refused: dict[int, StoreError],
+    held: Plain | None,
 ) -> Iterator[Call]:
     """A call for each verb by itself, since one of them cannot be written down."""
     for place in places:
         try:
-            yield _call(kind, (place,), verbs)
+            yield _call(kind, (place,), verbs, held)
         except BAD_INPUT as error:
             refused[place] = StoreError(f"cannot be stored: {error}")
 
@@ -109,17 +117,20 @@ def _runs(verbs: Sequence[Verb]) -> Iterator[tuple[type[Any], list[int]]]:
     yield from groups.items()
 
 
-def _call(kind: type[Any], places: Sequence[int], verbs: Sequence[Verb]) -> Call:
+def _call(kind: type[Any], places: Sequence[int], verbs: Sequence[Verb], held: Plain | None) -> Call:
     """One call for some verbs of one kind: all that share calls, or a single one."""
     script, make = MAKERS[kind]
     texts: list[bytes] = []
     items = [make(verbs[place], texts) for place in places]
+    if kind is ev.Complete and held is not None:
+        items = [(*item, held.lane(verbs[place])) for item, place in zip(items, places, strict=True)]
     name = b"" if kind in TOGETHER or kind in REPEATABLE else secrets.token_hex(8).encode()
     if kind is v.Submit:
         taken: Any = (False, items)
     else:
         taken = items if kind in TOGETHER else items[0]
-    return Call(script, rows.pack(taken), texts, places, [verbs[place] for place in places], name)
+    about = [verbs[place] for place in places]
+    return Call(script, rows.pack(taken), texts, places, about, name, BESIDE.get(kind, ""))
 
 
 # -- what the scripts take ---------------------------------------------------------------------------------------------
@@ -241,6 +252,9 @@ MAKERS: dict[type[Any], tuple[str, Make]] = {
 
 TOGETHER = frozenset({v.Submit, v.Renew, *(kind for kind in MAKERS if issubclass(kind, ev.Event))})
 """What shares a call."""
+
+BESIDE = {v.Beat: "live"}
+"""What is read beside a call."""
 
 REPEATABLE = frozenset({v.SubmitAll, v.Claim, v.Beat, v.Deregister, v.Lease, v.Pause, v.Resume})
 """What is harmless twice without a name; all others that do not share a call get one."""

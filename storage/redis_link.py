@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from redis import exceptions as rx
@@ -59,6 +59,10 @@ class Commands:
         """The command of a call."""
         head = ("EVALSHA", scripts()[call.lua].sha, len(self._keys), *self._keys)
         return (*head, self.prefix, self._stamp(), self.aging, call.name, call.blob, *call.texts)
+
+    def all_of(self, call: Call) -> Sequence[tuple[Any, ...]]:
+        """The same, and what is read beside it."""
+        return (self.of(call), ("HGETALL", self.prefix + call.beside)) if call.beside else (self.of(call),)
 
 
 def exchange(wire: Wire, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
@@ -159,19 +163,21 @@ class Writer:
             return error
         for call in left:
             call.sent += 1
-        commands = [self._commands.of(call) for call in left]
+        commands = [command for call in left for command in self._commands.all_of(call)]
+        calls = len(commands)
         if self._config.redis_wait_replicas:
             commands += (self._commands.mark, ("WAIT", self._config.redis_wait_replicas, REPLICATION))
         replies = exchange(wire, commands)
         if len(replies) < len(commands) or isinstance(replies[-1], rx.ConnectionError | rx.TimeoutError | OSError):
             self.drop()
-        if self._config.redis_wait_replicas and len(replies) <= len(left):
+        if self._config.redis_wait_replicas and len(replies) <= calls:
             self._mend(wire, Cure.REDISCOVER)
             lost: Exception = replies[-1]  # done, but nobody knows where: the same again
             return lost
-        short = self._too_few(replies, len(left))
+        short = self._too_few(replies, calls)
         trouble: Exception | None = None
-        for call, reply in zip(list(left), replies, strict=False):
+        asked = list(left)
+        for call, reply in zip(asked, _joined(asked, replies), strict=False):
             settled = settle(reply)
             if isinstance(settled, Cure):
                 trouble = reply
@@ -203,6 +209,17 @@ class Writer:
         elif how is Cure.REDISCOVER:
             self.drop()
             self._dialer.epoch += 1
+
+
+def _joined(calls: Sequence[Call], replies: Sequence[Any]) -> Iterator[Any]:
+    """One answer a call: what was read beside it is put to its end, and is in its place where that is an error."""
+    each = iter(replies)
+    for call, reply in zip(calls, each, strict=False):
+        more = next(each, None) if call.beside else None
+        if call.beside and not isinstance(reply, Exception):
+            yield more if isinstance(more, Exception) else [*reply, more]
+        else:
+            yield reply
 
 
 def settle(reply: Any) -> Any:

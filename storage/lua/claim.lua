@@ -32,6 +32,12 @@ end
 
 local suspects = call('SMEMBERS', k_solos)
 
+local function written()
+  local touched = next(solo)
+  settle()
+  if touched then suspects = call('SMEMBERS', k_solos) end
+end
+
 -- The lanes of a group: (lane, key) each.
 local function lanes(group)
   local found = {}
@@ -93,7 +99,7 @@ local function take(list, group, rows, bodies)
   if t.exp then leave(k_expiry, id) end
   local ids, n = list.taken, #mine
   ids[#ids + 1] = id
-  mine[n + 1], mine[n + 2] = t.no, id
+  mine[n + 1], mine[n + 2] = t.no, held_as(id, fence, lane)
   flat[size + 1], flat[size + 2], flat[size + 3] = id, fence, false
   n = #rows + 1
   rows[n] = flat
@@ -136,8 +142,8 @@ end
 
 local taken = {}
 if again then
-  for _, id in ipairs(call('ZRANGE', prefix .. 'run:' .. owner, 0, -1)) do
-    local t = load(id)
+  for _, entry in ipairs(call('ZRANGE', prefix .. 'run:' .. owner, 0, -1)) do
+    local t = load(id_of(entry))
     if t and tonumber(t.req) == request then taken[#taken + 1] = shown(t) end
   end
 else
@@ -146,8 +152,7 @@ else
     for n in ipairs(groups) do taken[n] = {} end
   else
     promote(100)
-    settle()
-    suspects = call('SMEMBERS', k_solos)
+    written()
     for n, group in ipairs(groups) do
       local alone = n > 1 and groups[1][2] and taken[1][1] -- a suspect that was taken first is taken alone
       taken[n] = group[1] > 0 and not alone and fill(group) or {}
@@ -174,8 +179,7 @@ else
       come[prefix .. 'run:' .. owner] = mine
       owners[owner] = true
     end
-    settle()
-    suspects = call('SMEMBERS', k_solos)
+    written()
   end
 end
 

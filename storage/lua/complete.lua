@@ -1,44 +1,76 @@
 #!lua flags=allow-oom
--- Handlers returned. Takes: {{id, op, owner, fence, result}, ...}; `result` is its place in ARGV, or false.
+-- Handlers returned. Takes: {{id, op, owner, fence, result, lane}, ...}; `result` is its place in ARGV, or false; `lane`
+-- is false unless who ends it knows that the task is plain: that it has none of the fields in RARE.
 -- Answers {code, state, code, state, ...}. The attempt is not put into the history: a completed task's last one is plain.
 -- uses: lib, lib_index, lib_task
 local answers, ends, lanes = {}, {}, {}
 local function say(n, code, state) answers[2 * n - 1], answers[2 * n] = code, state or false end
+
+-- One look tells which plain tasks are held as they are said to be: {place -> number of creation}.
+local numbers = {}
+local asked = {} -- owner -> {places, entries}
 for n, item in ipairs(items) do
+  if item[6] then
+    local list = asked[item[3]]
+    if not list then
+      list = { {}, {} }
+      asked[item[3]] = list
+    end
+    local at = #list[1] + 1
+    list[1][at], list[2][at] = n, held_as(item[1], item[4], item[6])
+  end
+end
+for owner, list in pairs(asked) do
+  if not fenced(owner) then
+    for at, number in ipairs(call('ZMSCORE', prefix .. 'run:' .. owner, unpack(list[2]))) do
+      numbers[list[1][at]] = number
+    end
+  end
+end
+
+local RARE = { 'op', 'keep', 'err', 'solo', 'sch' }
+
+-- The long way: lane, number, RARE of a task whose present run this is; else nil, and that is said.
+local function looked_up(n, item)
   local id, op, owner = item[1], item[2], item[3]
   local key = prefix .. 'task:' .. id
   local t = call('HMGET', key, 'st', 'own', 'fe', 'ln', 'no', 'odd')
   local lane = t[4]
   local good = t[1] == 'R' and t[2] == owner and t[3] == item[4] and lane and not fenced(owner)
-  local rare
-  if not good or t[6] then
-    rare = call('HMGET', key, 'op', 'keep', 'err', 'solo', 'sch')
-    if not t[1] or not lane then
-      good = false
-      say(n, 'not-found')
-    elseif op ~= '' and rare[1] == op then
-      good = false
-      say(n, 'dup', t[1])
-    elseif not good then
-      say(n, 'stale', t[1])
-    end
+  local rare = (not good or t[6]) and call('HMGET', key, unpack(RARE)) or {}
+  if not t[1] or not lane then
+    say(n, 'not-found')
+  elseif op ~= '' and rare[1] == op then
+    say(n, 'dup', t[1])
+  elseif not good then
+    say(n, 'stale', t[1])
+  else
+    return lane, t[5], rare
   end
-  if good then
+end
+
+for n, item in ipairs(items) do
+  local id, op, owner = item[1], item[2], item[3]
+  local key = prefix .. 'task:' .. id
+  local lane, number, rare = item[6], numbers[n], nil
+  if not number then lane, number, rare = looked_up(n, item) end
+  if lane then
     say(n, 'ok', 'C')
     local result = item[5] and not (rare and rare[2]) and ARGV[item[5]]
     local far = result and #result > 64
     if far then call('SET', prefix .. 'result:' .. id, result) end
     local field = far and 'far' or 'out'
+    local new, expected = nil, 1
     if op == '' then
       if result then
-        call('HSET', key, 'st', 'C', 'fin', now, field, far and '1' or result)
+        new, expected = call('HSET', key, 'st', 'C', 'fin', now, field, far and '1' or result), 2
       else
-        call('HSET', key, 'st', 'C', 'fin', now)
+        new = call('HSET', key, 'st', 'C', 'fin', now)
       end
     elseif result then
-      call('HSET', key, 'st', 'C', 'fin', now, 'op', op, field, far and '1' or result)
+      new, expected = call('HSET', key, 'st', 'C', 'fin', now, 'op', op, field, far and '1' or result), 3
     else
-      call('HSET', key, 'st', 'C', 'fin', now, 'op', op)
+      new, expected = call('HSET', key, 'st', 'C', 'fin', now, 'op', op), 2
     end
     if rare then
       if rare[3] or rare[4] then call('HDEL', key, 'err', 'msg', 'cau', 'solo') end
@@ -50,17 +82,23 @@ for n, item in ipairs(items) do
       owners[owner] = mine
       gone[prefix .. 'run:' .. owner] = mine
     end
-    mine[#mine + 1] = id
-    local at = #ends
-    ends[at + 1], ends[at + 2] = now, id
-    local list = lanes[lane]
-    if not list then
-      list = {}
-      lanes[lane] = list
-      come[prefix .. 'list:C/' .. lane] = list
+    mine[#mine + 1] = held_as(id, item[4], lane)
+    if not rare and new ~= expected and not load(id) then -- somebody has deleted it
+      say(n, 'not-found')
+      call('UNLINK', key, prefix .. 'result:' .. id)
+      call('HINCRBY', k_meta, 'limbo', 1)
+    else
+      local at = #ends
+      ends[at + 1], ends[at + 2] = now, id
+      local list = lanes[lane]
+      if not list then
+        list = {}
+        lanes[lane] = list
+        come[prefix .. 'list:C/' .. lane] = list
+      end
+      at = #list
+      list[at + 1], list[at + 2] = number, id
     end
-    at = #list
-    list[at + 1], list[at + 2] = t[5], id
   end
 end
 if ends[1] then come[prefix .. 'done:C'] = ends end

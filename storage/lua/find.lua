@@ -32,6 +32,9 @@ local function fetch(list, from, step)
   local page = call('ZRANGE', list.key, upto and '(' .. text(upto) or '+inf', '-inf', 'BYSCORE', 'REV', 'LIMIT', from,
     step, 'WITHSCORES')
   for n = 2, #page, 2 do page[n] = -page[n] end
+  if list.held then
+    for n = 1, #page, 2 do page[n] = id_of(page[n]) end
+  end
   return page
 end
 
@@ -51,6 +54,7 @@ end
 local heap, found, looked, bytes, last = {}, {}, 0, 0, false
 for _, key in ipairs(keys) do
   local list = open_list(key, 1 + floor(math.min(limit, most) / #keys))
+  list.held = string.sub(key, #prefix + 1, #prefix + 4) == 'run:'
   if advance(list, fetch) then heap[#heap + 1] = list end
 end
 heapify(heap)

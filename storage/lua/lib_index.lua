@@ -25,9 +25,14 @@ local function count(state, lane, by)
   cells[cell] = (cells[cell] or 0) + by
 end
 
+-- How a task that runs stands in the set of its owner: so that one look there tells whether an end is the present run's.
+local function held_as(id, fence, lane) return id .. '/' .. fence .. '/' .. lane end
+
+local function id_of(entry) return string.match(entry, '^[^/]*') end
+
 local function rank(t) return (t.el or t.at) - t.pri * aging end
 
--- The sorted sets that hold a task -> its score there.
+-- The sorted sets that hold a task -> its score there; that of its owner is not among them.
 local function stands(t)
   local state, lane, at = t.st, t.ln, {}
   if state == 'P' or state == 'F' then
@@ -42,10 +47,7 @@ local function stands(t)
       ready[lane] = true
     end
     if t.exp then at[k_expiry] = t.exp end
-  elseif state == 'R' then
-    at[prefix .. 'run:' .. t.own] = t.no
-    owners[t.own] = true
-  else
+  elseif state ~= 'R' then
     at[prefix .. 'done:' .. state] = t.fin
   end
   if state ~= 'R' then at[prefix .. 'list:' .. state .. '/' .. lane] = t.no end
@@ -77,6 +79,10 @@ local function moved(old, new)
     if from[key] ~= score then enter(key, score, id) end
   end
   if old then
+    if old.st == 'R' and not (new and new.st == 'R') then
+      leave(prefix .. 'run:' .. old.own, held_as(id, old.fe, old.ln))
+      owners[old.own] = true
+    end
     count(old.st, old.ln, -1)
     blame(old, -1)
   end

@@ -7,10 +7,12 @@ local owner, most, limit = items[3], items[4], items[5]
 local state = call('HMGET', prefix .. 'member:' .. owner, 'node', 'fenced')
 if not state[1] then return answer({ 'not-found' }) end
 if not state[2] then return answer({ 'refused' }) end
-local held_ids, count_moved, convicted = call('ZRANGE', prefix .. 'run:' .. owner, 0, limit), 0, {}
-for n, id in ipairs(held_ids) do
+local entries, count_moved, convicted = call('ZRANGE', prefix .. 'run:' .. owner, 0, limit), 0, {}
+for n, entry in ipairs(entries) do
   if n > limit then break end
+  local id = id_of(entry)
   local t = load(id)
+  leave(prefix .. 'run:' .. owner, entry)
   if t and t.st == 'R' and t.own == owner then
     local message = 'node ' .. t.nod .. ' died while it held this task'
     local changes = ended(t, 'x', 'NodeDied', message, 'crash')
@@ -26,10 +28,9 @@ for n, id in ipairs(held_ids) do
     change(t, changes)
     count_moved = count_moved + 1
   else
-    leave(prefix .. 'run:' .. owner, id)
     owners[owner] = true
     call('HINCRBY', k_meta, 'limbo', 1)
   end
 end
 settle()
-return answer({ 'ok', count_moved, convicted, #held_ids > limit })
+return answer({ 'ok', count_moved, convicted, #entries > limit })

@@ -11,10 +11,16 @@ local running = {}
 for _, owner in ipairs(call('SMEMBERS', k_owners)) do
   local state = call('HMGET', prefix .. 'member:' .. owner, 'node', 'gone', 'fenced')
   local lost = not state[1] or (state[2] and not state[3])
-  for _, id in ipairs(call('ZRANGE', prefix .. 'run:' .. owner, 0, -1)) do
+  for _, entry in ipairs(call('ZRANGE', prefix .. 'run:' .. owner, 0, -1)) do
+    local id = id_of(entry)
     local t = load(id)
-    if not t or t.st ~= 'R' or t.own ~= owner then
-      leave(prefix .. 'run:' .. owner, id)
+    local its = t and t.st == 'R' and t.own == owner
+    if its and held_as(id, t.fe, t.ln) ~= entry then
+      leave(prefix .. 'run:' .. owner, entry)
+      enter(prefix .. 'run:' .. owner, t.no, held_as(id, t.fe, t.ln))
+      repairs = repairs + 1
+    elseif not its then
+      leave(prefix .. 'run:' .. owner, entry)
       owners[owner] = true
       repairs = repairs + 1
     elseif lost and repairs < limit then
