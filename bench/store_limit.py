@@ -89,7 +89,8 @@ class Bare:
     def _complete(self, rows: Any) -> int:
         """`rows` as claim.lua answers them: fields ..., id, fence, payload; the result is what the payload was."""
         items = [
-            (row[-3].decode(), "", OWNER, row[-2].decode(), FIRST_TEXT + n, row[1].decode()) for n, row in enumerate(rows)
+            (row[-3].decode(), "", OWNER, row[-2].decode(), FIRST_TEXT + n, row[1].decode())
+            for n, row in enumerate(rows)
         ]
         results = [row[-1] or dict(zip(row[:-3:2], row[1:-3:2], strict=True))[b"pay"] for row in rows]
         codes = self._answer(Call("complete", pack(items), results, (), ()))[::2]

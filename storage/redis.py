@@ -23,8 +23,8 @@ from storage.redis_calls import PER_CALL, Call, plan
 from storage.redis_checks import Facts, NotMaster
 from storage.redis_clean import clean
 from storage.redis_dataset import Datasets
-from storage.redis_plain import Plain
 from storage.redis_link import TROUBLE, Commands, Pool, Writer
+from storage.redis_plain import Plain
 from storage.redis_pour import PouringWriter
 from storage.redis_reads import Reads
 from storage.redis_rows import UNREADABLE, damaged

@@ -49,7 +49,7 @@ class Call:
     verbs: Sequence[Any]
     name: bytes = b""
     beside: str = ""
-    """A hash that is read right after it: its pairs are the last part of the answer. Inside a script that costs much more."""
+    """A hash that is read right after it (inside a script that costs much more): the last part of the answer."""
     sent: int = field(default=0)
 
     @property
@@ -121,15 +121,15 @@ def _call(kind: type[Any], places: Sequence[int], verbs: Sequence[Verb], held: P
     """One call for some verbs of one kind: all that share calls, or a single one."""
     script, make = MAKERS[kind]
     texts: list[bytes] = []
-    items = [make(verbs[place], texts) for place in places]
-    if kind is ev.Complete and held is not None:
-        items = [(*item, held.lane(verbs[place])) for item, place in zip(items, places, strict=True)]
+    about: list[Any] = [verbs[place] for place in places]
+    items = [make(verb, texts) for verb in about]
+    if held is not None and kind is ev.Complete:
+        items = [(*item, held.lane(verb)) for item, verb in zip(items, about, strict=True)]
     name = b"" if kind in TOGETHER or kind in REPEATABLE else secrets.token_hex(8).encode()
     if kind is v.Submit:
         taken: Any = (False, items)
     else:
         taken = items if kind in TOGETHER else items[0]
-    about = [verbs[place] for place in places]
     return Call(script, rows.pack(taken), texts, places, about, name, BESIDE.get(kind, ""))
 
 

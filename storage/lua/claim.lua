@@ -4,10 +4,9 @@
 -- Answers {code, now, next due or false, since when a suspect waits or false, node, repeat, groups, expired}: per group a
 -- list of {fields before the claim ..., id, fence, payload or false}; where it is a repeat, one list of {fields, payload,
 -- result} of what is still held. `expired`: id and lane of each task whose time was over, one after the other.
--- uses: lib, lib_index, lib_task, lib_merge, lib_promote
+-- uses: lib, lib_idle, lib_index, lib_task, lib_merge, lib_promote
 local owner, request, step, groups = items[1], items[2], items[3], items[4]
 local GIVEN_UP = 1000 -- tasks whose time is over that one claim clears away at most
-local member = call('HMGET', prefix .. 'member:' .. owner, 'node', 'gone', 'req', 'step', 'draining')
 local node, request_text = member[1], text(request)
 if not node or member[2] then return { 'fenced' } end
 local last, last_step = tonumber(member[3] or 0), tonumber(member[4] or 0)

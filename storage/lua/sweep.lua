@@ -15,11 +15,12 @@ for _, owner in ipairs(call('SMEMBERS', k_owners)) do
     local id = id_of(entry)
     local t = load(id)
     local its = t and t.st == 'R' and t.own == owner
-    if its and held_as(id, t.fe, t.ln) ~= entry then
+    if its and not lost and held_as(id, t.fe, t.ln) ~= entry then
       leave(prefix .. 'run:' .. owner, entry)
       enter(prefix .. 'run:' .. owner, t.no, held_as(id, t.fe, t.ln))
       repairs = repairs + 1
-    elseif not its then
+    end
+    if not its then
       leave(prefix .. 'run:' .. owner, entry)
       owners[owner] = true
       repairs = repairs + 1

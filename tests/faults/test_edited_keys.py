@@ -30,7 +30,7 @@ from tests.clients import until
 from tests.factories import draft
 from tests.processes import open_gate
 from tests.shared import WITHIN, Clusters, clusters
-from tests.stores import Driver, Redis, group
+from tests.stores import Driver, Redis, assert_sound, group
 
 __all__ = ["clusters"]
 
@@ -53,6 +53,8 @@ def deck() -> Iterator[Driver]:
     deck.lead("a")
     yield deck
     store.close()
+    for key in Redis.server().client.scan_iter(f"{prefix(SPACE)}*"):
+        Redis.server().client.delete(key)
 
 
 def busy(deck: Driver) -> None:
@@ -215,6 +217,27 @@ def test_whatever_is_edited_everything_is_answered(deck: Driver, client: redis.R
     assert next(cases) > 150
     before.restore()
     assert deck.do(ev.Complete(id="ours", owner="a", fence=fences["ours"])).code is Code.OK
+
+
+def test_what_was_deleted_while_it_ran_is_not_there_when_it_ends(deck: Driver, client: redis.Redis) -> None:
+    fence, key = deck.run("a").fence, prefix(SPACE) + "task:t1"
+    client.delete(key)
+    ends = ev.Complete(id="t1", op="o", owner="a", fence=fence, result=b'"' + b"x" * 100 + b'"')
+    assert deck.do(ends).code is Code.NOT_FOUND
+    assert not client.exists(key, prefix(SPACE) + "result:t1")
+    assert deck.store.held("a") == []
+    deck.led(v.Sweep)
+    assert_sound(deck.store)
+
+
+def test_where_a_run_stands_as_another_it_is_put_right(deck: Driver, client: redis.Redis) -> None:
+    fence, key = deck.run("a").fence, prefix(SPACE) + "run:a"
+    [(entry, number)] = client.zrange(key, 0, -1, withscores=True)
+    client.zrem(key, entry)
+    client.zadd(key, {entry.replace(str(fence).encode(), b"7"): number})
+    assert deck.led(v.Sweep).count == 1
+    assert client.zrange(key, 0, -1, withscores=True) == [(entry, number)]
+    assert_sound(deck.store)
 
 
 def test_a_member_that_cannot_be_read_ends_no_node(clusters: Clusters, tmp_path: Path) -> None:
