@@ -1,4 +1,4 @@
-"""What the tests of SQL and of Lua share."""
+"""What these tests share."""
 
 from __future__ import annotations
 
@@ -11,10 +11,8 @@ from tests.mutation.nursery import nursery
 
 __all__ = ["nursery"]
 
-FOLDERS = ("storage", "taskqueue", "tests/contract")
 
-
-@pytest.fixture
-def copy(tmp_path: Path) -> Path:
-    """The code and the conformance suite, to be changed at will."""
-    return copied(tmp_path, *FOLDERS)
+@pytest.fixture(scope="session")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One copy of the code and its tests for all bugs, each of which is taken out of it again."""
+    return copied(tmp_path_factory.mktemp("copy"))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from tests.mutation.nursery import Nursery
 
 ROOT = Path(__file__).parents[2]
+FOLDERS = ("storage", "taskqueue", "cluster", "actors", "api", "tests/contract", "tests/simulation")
 
 
 class Edit(NamedTuple):
@@ -31,18 +33,25 @@ class Bug(NamedTuple):
     test: str
     also: tuple[Edit, ...] = ()
 
-    def put_into(self, copy: Path) -> None:
-        """Patch a copy."""
-        for edit in (Edit(self.file, self.old, self.new), *self.also):
-            file = copy / edit.file
-            text = file.read_text("utf-8")
-            assert text.count(edit.old) == 1, f"{edit.old!r} does not stand in {edit.file} once"
-            file.write_text(text.replace(edit.old, edit.new), "utf-8")
+    @contextmanager
+    def put_into(self, copy: Path) -> Iterator[None]:
+        """Patch a copy, and make it whole again at the end."""
+        edits = (Edit(self.file, self.old, self.new), *self.also)
+        try:
+            for edit in edits:
+                file = copy / edit.file
+                text = file.read_text("utf-8")
+                assert text.count(edit.old) == 1, f"{edit.old!r} does not stand in {edit.file} once"
+                file.write_text(text.replace(edit.old, edit.new), "utf-8")
+            yield
+        finally:
+            for edit in edits:
+                shutil.copy2(ROOT / edit.file, copy / edit.file)
 
 
-def copied(target: Path, *folders: str) -> Path:
-    """A copy of some folders, of what tests share, and of the project's settings."""
-    for folder in folders:
+def copied(target: Path) -> Path:
+    """A copy of what the bugs are put into and what finds them, of what tests share, and of the project's settings."""
+    for folder in FOLDERS:
         shutil.copytree(ROOT / folder, target / folder, ignore=shutil.ignore_patterns("*-pytest-*"))
     (target / "tests").mkdir(exist_ok=True)
     for file in (ROOT / "tests").glob("*.py"):
@@ -63,8 +72,8 @@ def outcomes(nursery: Nursery, copy: Path, tests: Sequence[str]) -> dict[str, st
 
 def found(nursery: Nursery, copy: Path, bug: Bug, witness: str) -> None:
     """In the copy with the bug its test has to fail, and the witness to pass: a wrong answer, not a broken copy."""
-    bug.put_into(copy)
-    assert outcomes(nursery, copy, [bug.test, witness]) == {bug.test: "FAILED", witness: "PASSED"}
+    with bug.put_into(copy):
+        assert outcomes(nursery, copy, [bug.test, witness]) == {bug.test: "FAILED", witness: "PASSED"}
 
 
 def all_pass(nursery: Nursery, copy: Path, bugs: Sequence[Bug], witness: str) -> None:

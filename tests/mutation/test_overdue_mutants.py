@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.mutation.copies import Bug, copied, outcomes
+from tests.mutation.copies import Bug, outcomes
 from tests.mutation.nursery import Nursery
 
-FOLDERS = ("storage", "taskqueue", "cluster", "actors", "api", "tests/contract")
 FILE = "actors/overdue.py"
 
 BUGS = (
@@ -62,12 +61,10 @@ BUGS = (
 
 
 @pytest.mark.parametrize("bug", BUGS, ids=[bug.name for bug in BUGS])
-def test_the_suite_finds(nursery: Nursery, tmp_path: Path, bug: Bug) -> None:
-    copy = copied(tmp_path, *FOLDERS)
-    bug.put_into(copy)
-    assert outcomes(nursery, copy, [bug.test]) == {bug.test: "FAILED"}
+def test_the_suite_finds(nursery: Nursery, copy: Path, bug: Bug) -> None:
+    with bug.put_into(copy):
+        assert outcomes(nursery, copy, [bug.test]) == {bug.test: "FAILED"}
 
 
-def test_without_a_bug_all_of_them_pass(nursery: Nursery, tmp_path: Path) -> None:
-    copy = copied(tmp_path, *FOLDERS)
+def test_without_a_bug_all_of_them_pass(nursery: Nursery, copy: Path) -> None:
     assert set(outcomes(nursery, copy, [bug.test for bug in BUGS]).values()) == {"PASSED"}

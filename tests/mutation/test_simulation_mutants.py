@@ -14,17 +14,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.mutation.copies import copied
+from tests.mutation.nursery import UNWRITTEN
 from tests.mutation.protocol_bugs import CASES, Case
-
-FOLDERS = ("storage", "taskqueue", "cluster", "actors", "api", "tests/simulation")
 
 
 def simulate(copy: Path, case: Case) -> str:
     """What the simulator says of the copy: it stops at the first seed that fails."""
     command = [sys.executable, "-m", "tests.simulation", "--first", "--seeds", case.seeds]
     command += ["--kind", case.kind] if case.kind else []
-    env = {**os.environ, "PYTHONHASHSEED": "0"}
+    env = {**os.environ, **UNWRITTEN, "PYTHONHASHSEED": "0"}
     run = subprocess.run(command, cwd=copy, env=env, capture_output=True, text=True, timeout=100, check=False)
     assert run.returncode in (0, 1), run.stderr
     return run.stdout
@@ -34,10 +32,9 @@ def simulate(copy: Path, case: Case) -> str:
     "case",
     [pytest.param(case, id=case.bug.name, marks=[pytest.mark.slow] if case.slow else []) for case in CASES],
 )
-def test_the_simulator_finds(tmp_path: Path, case: Case) -> None:
-    copy = copied(tmp_path, *FOLDERS)
-    case.bug.put_into(copy)
-    said = simulate(copy, case)
+def test_the_simulator_finds(copy: Path, case: Case) -> None:
+    with case.bug.put_into(copy):
+        said = simulate(copy, case)
     broken = re.findall(r"^seed \d+: Broken (\w+)", said, re.MULTILINE)
     assert broken, f"nothing was found: {said}"
     assert broken[0].startswith(case.bug.test), said
