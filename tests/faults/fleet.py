@@ -20,7 +20,6 @@ from taskqueue.core.clock import SECOND, SystemClock
 from taskqueue.core.config import Config
 from taskqueue.core.schedule import Spec, tick_id
 from tests.clients import REFUSED, Client, Reply, until
-from tests.faults import ledger
 from tests.faults.checker import Evidence, Submit
 from tests.faults.cluster_checker import (
     ClusterEvidence,
@@ -31,7 +30,7 @@ from tests.faults.cluster_checker import (
     Ticks,
     check,
 )
-from tests.faults.ledger import Mark
+from tests.faults.ledger import Mark, Reader
 from tests.faults.load import KeyedLoad, Load
 from tests.processes import NodeProcess, Nodes
 from tests.redis_server import RedisServer
@@ -53,13 +52,15 @@ CLUSTER: dict[str, Any] = {
     "shutdownGrace": GRACE,
     "maxCrashes": 1000,
     "workerCount": 4,
-    "asyncConcurrency": 40,
-    "queueSize": 600,
+    "asyncConcurrency": 12,
+    "queueSize": 150,
     "appDir": HERE,
     "handlers": ["workload"],
     "misfireGrace": 60,
     "retention": {"completed": {"age": "1h"}},
 }
+FULL: dict[str, Any] = {"asyncConcurrency": 40, "queueSize": 600, "pause": 0.02}
+"""For a run with as much work as the nodes can do."""
 
 EVERY = 0.5
 """Seconds between two due times of the run's schedule."""
@@ -67,7 +68,8 @@ EVERY = 0.5
 
 class Fleet:
     """The nodes and their clients. `address`: where the nodes find Redis, if not at the server itself; `judge`: the
-    same for the checks at the end; `env`: further variables for single nodes, by number.
+    same for the checks at the end; `pause`: seconds between two requests of a client; `env`: further variables for
+    single nodes, by number.
     """
 
     def __init__(
@@ -79,20 +81,21 @@ class Fleet:
         address: str | None = None,
         judge: str | None = None,
         count: int = 3,
+        pause: float = 0.1,
         env: Mapping[int, Mapping[str, str]] = {},
         **config: Any,
     ) -> None:
         self.judge = Config(redis_address=judge or server.url)
-        self.ledger = folder / "ledger"
+        self.ledger = Reader(folder / "ledger")
         self.random = random.Random()
         settings = {**CLUSTER, "redisAddress": address or server.url, **config}
         self.nodes: list[NodeProcess] = [
-            nodes(f"n{n}", env={"LEDGER": str(self.ledger), **env.get(n, {})}, nodeId=f"n{n}", **settings)
+            nodes(f"n{n}", env={"LEDGER": str(folder / "ledger"), **env.get(n, {})}, nodeId=f"n{n}", **settings)
             for n in range(1, count + 1)
         ]
         self.clients: dict[NodeProcess, Client] = {}
-        self.load = Load(checked=0.2, pause=0.02)
-        self.keyed = KeyedLoad()
+        self.load = Load(checked=0.2, pause=pause)
+        self.keyed = KeyedLoad(pause=pause)
         self.in_flight: list[int] = []
         self.zombies: set[int] = set()
         self.recoveries: list[Recovery] = []
@@ -166,7 +169,7 @@ class Fleet:
 
     def marks_of(self, node: NodeProcess) -> list[Mark]:
         """What the handlers of a node have done."""
-        return [mark for mark in ledger.read(self.ledger) if mark.pid == node.pid]
+        return [mark for mark in self.ledger.read() if mark.pid == node.pid]
 
     def runs_at(self, node: NodeProcess) -> dict[str, int]:
         """Tasks that a node's handlers have begun and not ended, with their fences, by the ledger."""
@@ -192,7 +195,7 @@ class Fleet:
         waiting = dict(held)
         deadline = since + RECOVERED + LEEWAY + 20
         while waiting and time.monotonic() < deadline:
-            for mark in ledger.read(self.ledger):
+            for mark in self.ledger.read():
                 if mark.phase == "start" and mark.fence > waiting.get(mark.task, mark.fence):
                     del waiting[mark.task]
                     self.recoveries.append(Recovery(mark.task, time.monotonic() - since))
@@ -227,6 +230,7 @@ class Fleet:
     def finish(self, least: ClusterLeast, *, lost: frozenset[str] = frozenset(), within: float = 90.0) -> None:
         """Let everything finish, gather what was seen and judge it. `lost`: what may be gone with its server."""
         self.send()
+        until(lambda: self._worked(least, lost), 60, "enough is done for a judgement")
         self.keyed.stop()
         self.load.stop()
         client = self.client
@@ -246,7 +250,7 @@ class Fleet:
         submits += [Submit(task, True) for task in {one.task for one in self.keyed.answers} - lost]
         submits += [Submit(task, True) for task, one in final.items() if one["schedule"] is not None]
         submits += [Submit(task, None) for task in lost]
-        marks = [mark for mark in ledger.read(self.ledger) if mark.task not in lost or mark.task in final]
+        marks = [mark for mark in self.ledger.read() if mark.task not in lost or mark.task in final]
         seen = ClusterEvidence(
             tasks=Evidence(
                 submits=submits,
@@ -271,6 +275,12 @@ class Fleet:
         assert self.load.mistakes + self.keyed.mistakes == []
         wrong = check(seen, least)
         assert not wrong, "\n".join(wrong[:40])
+
+    def _worked(self, least: ClusterLeast, lost: frozenset[str]) -> bool:
+        """Have the clients been acknowledged what they have to be at least, and has as much been begun?"""
+        taken = sum(stored is True and task not in lost for task, stored in self.load.outcomes.copy().items())
+        begun = sum(mark.phase == "start" and mark.task not in lost for mark in self.ledger.read())
+        return taken >= least.tasks.submits and begun >= least.claims
 
     def abandon(self) -> None:
         """Let go of the clients, however the run went."""

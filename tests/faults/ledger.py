@@ -34,12 +34,30 @@ class Ledger:
         os.fsync(self._file)
 
 
+class Reader:
+    """Reads a ledger that grows: at each look only what is new."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._at = 0
+        self._marks: list[Mark] = []
+
+    def read(self) -> list[Mark]:
+        """All marks, in order."""
+        if self._path.exists():
+            with self._path.open("rb") as file:
+                file.seek(self._at)
+                lines, end, _ = file.read().rpartition(b"\n")
+            self._at += len(lines) + len(end)
+            self._marks += [_mark(line) for line in lines.decode().splitlines()]
+        return self._marks
+
+
 def read(path: Path) -> list[Mark]:
     """All marks, in order."""
-    if not path.exists():
-        return []
-    marks = []
-    for line in path.read_text().splitlines():
-        task, fence, attempt, phase, pid, total = line.split()
-        marks.append(Mark(task, int(fence), int(attempt), phase, int(pid), total.replace("-", "")))
-    return marks
+    return Reader(path).read()
+
+
+def _mark(line: str) -> Mark:
+    task, fence, attempt, phase, pid, total = line.split()
+    return Mark(task, int(fence), int(attempt), phase, int(pid), total.replace("-", ""))

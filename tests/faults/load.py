@@ -150,7 +150,8 @@ class KeyedLoad:
     more to another node.
     """
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self, seed: int = 0, *, pause: float = 0.02) -> None:
+        self._pause = pause
         self.answers: list[Keyed] = []
         self.mistakes: list[str] = []
         self._random = random.Random(seed)
@@ -183,7 +184,7 @@ class KeyedLoad:
             key = f"k{next(numbers)}"
             for _ in range(2):
                 self._insist(key)
-            self._stopped.wait(0.02)
+            self._stopped.wait(self._pause)
 
     def _insist(self, key: str) -> None:
         body = {"handler": "load.sync", "payload": {"seconds": 0}, "parameters": {"idempotencyKey": key}}

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -91,9 +92,9 @@ def test_who_waits_waits_for_itself(server: RedisServer, proxy: Proxy) -> None:
 
 
 def test_twenty_nodes_come_back_soon_and_not_at_once(
-    nodes: Nodes, tmp_path: Path, server: RedisServer, proxy: Proxy
+    nodes: Nodes, tmp_path: Path, server: RedisServer, proxy: Proxy, work: dict[str, Any]
 ) -> None:
-    fleet = Fleet(nodes, tmp_path, server, address=proxy.url, count=NODES, workerCount=1, apiThreads=4)
+    fleet = Fleet(nodes, tmp_path, server, address=proxy.url, count=NODES, workerCount=1, apiThreads=4, **work)
     try:
         fleet.start()
         left = time.monotonic()

@@ -8,13 +8,14 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.clients import until
 from tests.faults.checker import Least
 from tests.faults.cluster_checker import ClusterLeast
-from tests.faults.fleet import ALWAYS, EVERY, LEASE, Fleet
+from tests.faults.fleet import ALWAYS, EVERY, FULL, LEASE, Fleet
 from tests.processes import Nodes
 from tests.redis_server import RedisServer
 
@@ -29,8 +30,8 @@ def server(tmp_path: Path) -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-def fleet(nodes: Nodes, tmp_path: Path, server: RedisServer) -> Iterator[Fleet]:
-    fleet = Fleet(nodes, tmp_path, server)
+def fleet(nodes: Nodes, tmp_path: Path, server: RedisServer, work: dict[str, Any]) -> Iterator[Fleet]:
+    fleet = Fleet(nodes, tmp_path, server, **work)
     yield fleet
     fleet.abandon()
 
@@ -61,7 +62,14 @@ def test_nodes_are_killed(fleet: Fleet) -> None:
 
 @pytest.mark.parametrize(
     "point",
-    ["after:Claim:4", "before:Claim:4", "after:Complete:4", "before:Complete:4", "after:Fail:1", "after:Submit:9"],
+    [
+        "after:Claim:4",
+        pytest.param("before:Claim:4", marks=pytest.mark.slow),
+        pytest.param("after:Complete:4", marks=pytest.mark.slow),
+        "before:Complete:4",
+        "after:Fail:1",
+        "after:Submit:9",
+    ],
 )
 def test_a_node_dies_at_a_named_point(fleet: Fleet, point: str) -> None:
     victim = fleet.nodes[0]
@@ -119,6 +127,7 @@ def test_the_leader_is_killed_at_a_tick(fleet: Fleet) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
+@pytest.mark.parametrize("work", [FULL], indirect=True, ids=["much work"])
 def test_the_leader_is_killed_at_twenty_ticks(fleet: Fleet) -> None:
     leaders_killed(fleet, 20)
 
@@ -149,8 +158,8 @@ def skewed(offset: str) -> dict[str, str]:
 
 
 @pytest.mark.skipif(shutil.which("faketime") is None, reason="needs faketime")
-def test_clocks_that_are_an_hour_off(nodes: Nodes, tmp_path: Path, server: RedisServer) -> None:
-    fleet = Fleet(nodes, tmp_path, server, env={1: skewed("+1h"), 2: skewed("-1h")})
+def test_clocks_that_are_an_hour_off(nodes: Nodes, tmp_path: Path, server: RedisServer, work: dict[str, Any]) -> None:
+    fleet = Fleet(nodes, tmp_path, server, env={1: skewed("+1h"), 2: skewed("-1h")}, **work)
     try:
         fleet.start()
         node = fleet.leader()

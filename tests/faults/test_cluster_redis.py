@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,8 +43,8 @@ def proxy(server: RedisServer, tmp_path: Path) -> Iterator[Proxy]:
 
 
 @pytest.fixture
-def fleet(nodes: Nodes, tmp_path: Path, server: RedisServer, proxy: Proxy) -> Iterator[Fleet]:
-    fleet = Fleet(nodes, tmp_path, server, address=proxy.url)
+def fleet(nodes: Nodes, tmp_path: Path, server: RedisServer, proxy: Proxy, work: dict[str, Any]) -> Iterator[Fleet]:
+    fleet = Fleet(nodes, tmp_path, server, address=proxy.url, **work)
     yield fleet
     fleet.abandon()
 

@@ -15,7 +15,7 @@ import redis
 from tests.clients import until
 from tests.faults.checker import Least
 from tests.faults.cluster_checker import ClusterLeast
-from tests.faults.fleet import ALWAYS, Fleet
+from tests.faults.fleet import ALWAYS, FULL, Fleet
 from tests.processes import Nodes
 from tests.redis_server import RedisServer, free_ports
 
@@ -86,7 +86,7 @@ def test_a_failover_by_sentinels(nodes: Nodes, tmp_path: Path, servers: Servers)
     for watcher in watchers:  # one that has not heard of the replicas yet promotes none of them
         until(lambda w=watcher: _knows(w), 30, "the sentinels know the replicas and each other")  # type: ignore[misc]
     address = "sentinel://" + ",".join(f"127.0.0.1:{port}" for port in ports[3:]) + "/main"
-    fleet = Fleet(nodes, tmp_path, master, address=address, judge=address, redisWaitReplicas=1)
+    fleet = Fleet(nodes, tmp_path, master, address=address, judge=address, redisWaitReplicas=1, **FULL)
     try:
         fleet.start()
         lose_master(fleet, master)
@@ -120,7 +120,7 @@ def test_a_failover_in_a_redis_cluster(nodes: Nodes, tmp_path: Path, servers: Se
     until(lambda: replicas(owner) == 2, 30, "the replicas follow")
     until(lambda: all(_settled(member) for member in members), 30, "the cluster is whole")
     address = "cluster://" + ",".join(f"127.0.0.1:{port}" for port in ports)
-    fleet = Fleet(nodes, tmp_path, owner, address=address, judge=address, redisWaitReplicas=1)
+    fleet = Fleet(nodes, tmp_path, owner, address=address, judge=address, redisWaitReplicas=1, **FULL)
     try:
         fleet.start()
         lose_master(fleet, owner)
