@@ -33,6 +33,25 @@ PHONE = {"width": 390, "height": 844}
 
 _ANSWERED = re.compile(r"Failed to load resource: (the server responded with a status of|net::ERR_)")
 
+_VIOLATIONS = """async ([part, alike]) => {
+  const options = {resultTypes: ["violations"]};
+  if (alike === null) return (await axe.run(part, options)).violations;
+  const seen = new Set();
+  const place = (element, top) =>
+    element === top ? element.className : `${place(element.parentElement, top)} ${element.tagName}.${element.className}`;
+  const again = [...document.querySelectorAll(alike)].filter((top) => {
+    const before = seen.size;
+    for (const element of [top, ...top.querySelectorAll("*")]) {
+      const {color, backgroundColor, fontSize, fontWeight} = getComputedStyle(element);
+      seen.add([place(element, top), color, backgroundColor, fontSize, fontWeight].join());
+    }
+    return seen.size === before;
+  });
+  const all = await axe.run(part, {...options, rules: {"color-contrast": {enabled: false}}});
+  const colours = await axe.run({include: [part], exclude: again}, {...options, runOnly: ["color-contrast"]});
+  return [...all.violations, ...colours.violations];
+}"""
+
 expect.set_options(timeout=WITHIN)
 
 
@@ -97,13 +116,13 @@ class Screen:
         """The row of a table that has this text."""
         return self.page.locator("tbody tr", has_text=name)
 
-    def accessible(self, part: str = "main") -> None:
-        """Fails where axe finds something in this part of the page."""
+    def accessible(self, part: str = "main", alike: str | None = None) -> None:
+        """Fails where axe finds something in this part of the page. `alike`: a selector; the colours of what it finds
+        are not judged again where every element in it looks like one in those before.
+        """
         if self.page.evaluate("typeof axe") == "undefined":
             self.page.evaluate(Axe().axe_script)
-        found = self.page.evaluate(
-            "part => axe.run(part, {resultTypes: ['violations']}).then(found => found.violations)", part
-        )
+        found = self.page.evaluate(_VIOLATIONS, [part, alike])
         nodes = [
             f"{one['id']}: {node['html'][:200]}: {node['failureSummary']}" for one in found for node in one["nodes"]
         ]
