@@ -37,11 +37,11 @@ def processing(node: NodeProcess) -> list[Task]:
     return list(stored.tasks(node.data, Status.PROCESSING).values())
 
 
-def killed(node: NodeProcess, rounds: int, seed: random.Random) -> None:
+def killed(node: NodeProcess, rounds: int, seed: random.Random, pause: float = 0.0) -> None:
     """Kill and start `node` so many times, then let it finish; check everything. Now and then a kill comes while the
-    node starts, or while it shuts down.
+    node starts, or while it shuts down. `pause`: seconds between two requests of a client.
     """
-    load = Load()
+    load = Load(pause=pause)
     in_flight: list[int] = []
     takeovers: list[Takeover] = []
     before: list[Task] = []
@@ -113,7 +113,7 @@ def victim(nodes: Nodes, tmp_path: Path) -> NodeProcess:
 
 
 def test_ten_kills(victim: NodeProcess) -> None:
-    killed(victim, 10, random.Random())
+    killed(victim, 10, random.Random(), pause=0.05)
 
 
 @pytest.mark.slow
