@@ -37,8 +37,9 @@ _VIOLATIONS = """async ([part, alike]) => {
   const options = {resultTypes: ["violations"]};
   if (alike === null) return (await axe.run(part, options)).violations;
   const seen = new Set();
+  const name = (element) => `${element.tagName}.${element.className}`;
   const place = (element, top) =>
-    element === top ? element.className : `${place(element.parentElement, top)} ${element.tagName}.${element.className}`;
+    element === top ? name(top) : `${place(element.parentElement, top)} ${name(element)}`;
   const again = [...document.querySelectorAll(alike)].filter((top) => {
     const before = seen.size;
     for (const element of [top, ...top.querySelectorAll("*")]) {
