@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 # `worksteal` keeps a module's tests together, and with them the nodes that they share, and lets nobody idle at the end.
-# Three, on two cores as well: about a quarter of the time a test waits. More would only make tests with bounds late.
+# Three, on two cores as well, since many tests mostly wait. More would only make tests with bounds late.
 SPREAD ?= -n 3 --dist worksteal
 PYTEST = $(BIN)/pytest $(SPREAD) -m "not slow"
 
