@@ -49,7 +49,7 @@ check: lint types arrows  ## What CI runs: lint, types, arrows, and the tests of
 	$(PYTEST) $(RUNNING) $(ARGS)
 
 ON_REDIS = client store_limit members failover
-ON_BOTH = drain latency single_posts backlog
+ON_BOTH = drain batches latency single_posts backlog
 bench: .venv/.test  ## Every benchmark of a standalone node (see bench/README.md for what they do and do not say)
 	@for script in $(filter-out $(ON_REDIS:%=bench/%.py) bench/harness.py,$(wildcard bench/*.py)) bench/client.py; do \
 	  echo "== $$script"; $(BIN)/python $$script $(ARGS) || exit 1; done

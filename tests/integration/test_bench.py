@@ -15,7 +15,7 @@ import pytest
 
 BENCH = Path(__file__).parents[2] / "bench"
 SCRIPTS = sorted(path.name for path in BENCH.glob("*.py") if path.name != "harness.py")
-ON_BOTH = ("drain.py", "latency.py", "single_posts.py", "backlog.py")
+ON_BOTH = ("drain.py", "batches.py", "latency.py", "single_posts.py", "backlog.py")
 """Those that take a standalone node as it is, and with `--redis` one of a cluster."""
 COMMANDS = [*SCRIPTS, *(f"{script} --redis" for script in ON_BOTH), "peers/run.py --only taskqueue"]
 """What is run. Peers are not: they would have to be fetched."""
