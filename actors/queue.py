@@ -313,7 +313,6 @@ class QueueActor(NodeActor):
         self._watchers.finished(finished)
 
     def _asked(self, ticket: _Asked, written: Written) -> None:
-        self._scheduler.tell(Wake())  # first, since what was stored can be claimed while it is answered
         results: tuple[Result | StoreError, ...] = tuple(
             one for result in written.results for one in (result if isinstance(result, tuple) else (result,))
         )
@@ -329,3 +328,4 @@ class QueueActor(NodeActor):
             self._watchers.finished([task.id for task in tasks if task.status in TERMINAL])
             self._health.tell(OrdersFiled())
             self._callers.call()
+        self._scheduler.tell(Wake())
