@@ -85,7 +85,7 @@ for n, item in ipairs(items) do
     mine[#mine + 1] = held_as(id, item[4], lane)
     if not rare and new ~= expected and not load(id) then -- somebody has deleted it
       say(n, 'not-found')
-      call('UNLINK', key, prefix .. 'result:' .. id)
+      call('UNLINK', key, prefix .. 'body:' .. id, prefix .. 'result:' .. id)
       call('HINCRBY', k_meta, 'limbo', 1)
     else
       local at = #ends

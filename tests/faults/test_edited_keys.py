@@ -220,11 +220,12 @@ def test_whatever_is_edited_everything_is_answered(deck: Driver, client: redis.R
 
 
 def test_what_was_deleted_while_it_ran_is_not_there_when_it_ends(deck: Driver, client: redis.Redis) -> None:
+    deck.add("t1", payload=b'"' + b"y" * 100 + b'"')
     fence, key = deck.run("a").fence, prefix(SPACE) + "task:t1"
     client.delete(key)
     ends = ev.Complete(id="t1", op="o", owner="a", fence=fence, result=b'"' + b"x" * 100 + b'"')
     assert deck.do(ends).code is Code.NOT_FOUND
-    assert not client.exists(key, prefix(SPACE) + "result:t1")
+    assert not client.exists(key, prefix(SPACE) + "body:t1", prefix(SPACE) + "result:t1")
     assert deck.store.held("a") == []
     deck.led(v.Sweep)
     assert_sound(deck.store)
