@@ -15,9 +15,12 @@ for _, owner in ipairs(call('SMEMBERS', k_owners)) do
     local id = id_of(entry)
     local t = load(id)
     local its = t and t.st == 'R' and t.own == owner
-    if its and not lost and held_as(id, t.fe, t.ln) ~= entry then
+    local right = its and held_as(id, t.fe, t.ln)
+    if its and right ~= entry and call('ZSCORE', prefix .. 'run:' .. owner, right) then
+      its = false -- it stands here as it should, too
+    elseif its and not lost and right ~= entry then
       leave(prefix .. 'run:' .. owner, entry)
-      enter(prefix .. 'run:' .. owner, t.no, held_as(id, t.fe, t.ln))
+      enter(prefix .. 'run:' .. owner, t.no, right)
       repairs = repairs + 1
     end
     if not its then

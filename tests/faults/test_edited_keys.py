@@ -241,6 +241,15 @@ def test_where_a_run_stands_as_another_it_is_put_right(deck: Driver, client: red
     assert_sound(deck.store)
 
 
+def test_of_a_run_that_stands_twice_the_wrong_one_goes(deck: Driver, client: redis.Redis) -> None:
+    fence, key = deck.run("a").fence, prefix(SPACE) + "run:a"
+    [(entry, number)] = client.zrange(key, 0, -1, withscores=True)
+    client.zadd(key, {entry.replace(str(fence).encode(), b"7"): number})
+    assert deck.led(v.Sweep).count == 1
+    assert client.zrange(key, 0, -1, withscores=True) == [(entry, number)]
+    assert_sound(deck.store)
+
+
 def test_a_member_that_cannot_be_read_ends_no_node(clusters: Clusters, tmp_path: Path) -> None:
     cluster = clusters(maxCrashes=1000)
     cluster.start("a", "b")
