@@ -66,6 +66,25 @@ class Waiter:
             return None
 
 
+class _Awaited:
+    """A submit that nobody waits for, and the address for its answer."""
+
+    def __init__(self, draft: Draft, ready: Callable[[], None]) -> None:
+        self.draft = draft
+        self.within = round(ANSWER_WITHIN * SECOND)
+        self._ready = ready
+        self._reply: Message | None = None
+
+    def tell(self, message: Message) -> bool:
+        self._reply = message
+        self._ready()
+        return True
+
+    def receipt(self) -> Receipt:
+        result = self._reply.results[0] if isinstance(self._reply, Replied) else _unknown()
+        return receipt(self.draft, result)
+
+
 class NodeGateway:
     """See the module. What only looks is in `views`, and answered there."""
 
@@ -147,6 +166,15 @@ class NodeGateway:
             ]
         answers = iter(self._admit(drafts, atomic, note) if drafts else ())
         return [receipt if receipt is not None else next(answers) for receipt in receipts]
+
+    def submit_soon(self, submission: Submission, ready: Callable[[], None]) -> _Awaited | None:
+        handler = self._handlers.get(submission.handler)
+        if handler.binding.own if handler is not None else self._clock.monotonic() - self._declared[0] >= SECOND:
+            return None
+        awaited = _Awaited(self._draft(submission), ready)
+        if not self._queue.tell(Admit(drafts=(awaited.draft,), atomic=False, reply_to=awaited)):
+            awaited.tell(Replied(results=(errors.StoreError("the queue's actor is down"),)))
+        return awaited
 
     def _draft(self, submission: Submission) -> Draft:
         handler = self._handlers.get(submission.handler)
@@ -296,7 +324,7 @@ class NodeGateway:
             raise errors.Unavailable("the queue's actor is down")
         reply = waiter.wait(ANSWER_WITHIN)
         if not isinstance(reply, Replied):
-            raise errors.Unavailable(f"no answer within {ANSWER_WITHIN:g} s; the outcome is unknown")
+            raise errors.Unavailable(_unknown())
         failed = next((result for result in reply.results if isinstance(result, errors.StoreError)), None)
         if failed is not None and all(isinstance(result, errors.StoreError) for result in reply.results):
             raise errors.Unavailable(str(failed))
@@ -305,3 +333,7 @@ class NodeGateway:
 
 def _operate(verbs: tuple[Verb, ...], note: v.Note | None) -> Callable[[Waiter], Message]:
     return lambda waiter: Operate(verbs=verbs, reply_to=waiter, note=note)
+
+
+def _unknown() -> str:
+    return f"no answer within {ANSWER_WITHIN:g} s; the outcome is unknown"

@@ -56,6 +56,7 @@ from actors.watchers import Rates, Watchers
 from actors.worker import WorkerActor
 from api.app import create_app
 from api.listener import NO_ROUTE
+from api.routes import SOON
 from api.server import Server
 from api.settings import settings_of
 from cluster.incarnation import Incarnation
@@ -250,6 +251,7 @@ class Node:
             config,
             clock=clock,
             refused=lambda status: metrics.answered(NO_ROUTE, status),
+            soon=SOON,
         )
 
     @property

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from http import HTTPStatus
 from types import SimpleNamespace
 from typing import Any
@@ -15,9 +15,10 @@ import falcon
 
 from api import errors, pages
 from api.auth import Doorkeeper
-from api.calls import Route, Site
+from api.calls import Route, Site, write
 from api.gateway import Gateway
 from api.headers import COMMON, DEFAULTS
+from api.later import LATER, Later, Reply
 from api.openapi import describe
 from api.routes import ROUTES
 from api.settings import EVERY_HOST, Settings, bare
@@ -127,6 +128,24 @@ class _Border:
         raise falcon.HTTPNotFound
 
     def process_response(self, req: falcon.Request, resp: falcon.Response, _resource: object, _ok: bool) -> None:
+        later: Later | None = req.env.get(LATER)
+        if later is not None and later.open:
+            later.finish = partial(self._finish, later, req, resp)
+        else:
+            self._seal(req, resp)
+
+    def _finish(self, later: Later, req: falcon.Request, resp: falcon.Response) -> Reply:
+        """What was promised."""
+        assert later.answer is not None  # it was not declined
+        try:
+            write(resp, later.answer())
+        except Exception as error:  # as Falcon would where nothing was promised
+            errors.write(resp, error)
+        resp.delete_header("Content-Length")  # of the answer that Falcon took it to have
+        self._seal(req, resp)
+        return Reply(falcon.code_to_http_status(resp.status_code), list(resp.headers.items()), resp.data or b"")
+
+    def _seal(self, req: falcon.Request, resp: falcon.Response) -> None:
         resp.set_headers(COMMON)
         for name, value in DEFAULTS.items():
             if resp.get_header(name) is None:

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from api.files import File
 from api.gateway import Gateway
+from api.later import LATER, Later
 from api.settings import LONGEST_BODY, Settings
 from taskqueue.core.access import Role
 from taskqueue.core.clock import Clock
@@ -85,6 +86,12 @@ class Call(Struct, frozen=True, kw_only=True):
         disconnected = self.request.env.get("waitress.client_disconnected")
         return disconnected is not None and bool(disconnected())
 
+    @property
+    def later(self) -> Later | None:
+        """Where an answer can be promised, if the server can wait without a thread."""
+        later: Later | None = self.request.env.get(LATER)
+        return later
+
     def header(self, name: str) -> str | None:
         """A header's value; UTF-8 in it is read as such."""
         value: str | None = self.request.get_header(name)
@@ -137,17 +144,19 @@ class Route(Struct, frozen=True):
     `query` are the parameters it takes, `headers` those that mean something to it, `body` is the type of what it takes
     as JSON (None: nothing). `answers` are the types of what it answers by status (None: no body); `problems` are the
     refusals that are its own, beside those that every such route has. The docstring of `answer` says what it does.
+    `soon`: short requests are taken without a thread of their own, and it does not wait where it can promise.
     """
 
     method: str
     path: str
     role: Role | None
-    answer: Callable[[Call], Answer]
+    answer: Callable[[Call], Answer | Later]
     answers: Mapping[int, Any]
     query: Readers = {}
     headers: tuple[str, ...] = ()
     body: Any = None
     problems: tuple[int, ...] = ()
+    soon: bool = False
 
     @property
     def template(self) -> str:
@@ -171,13 +180,19 @@ class Route(Struct, frozen=True):
             if self.body is None and self.method in METHODS_WITH_BODY and req.content_length and call.json() != {}:
                 raise InvalidInput([("$", "expected no body, or {}")])
             answer = self.answer(call)
-            resp.status = answer.status
-            resp.set_headers(dict(answer.headers))
-            if answer.body is not None or answer.text is not None:
-                resp.content_type = answer.media_type
-                resp.data = msgspec.json.encode(answer.body) if answer.text is None else answer.text
+            if isinstance(answer, Answer):
+                write(resp, answer)
 
         return respond
+
+
+def write(resp: falcon.Response, answer: Answer) -> None:
+    """Make the answer Falcon's."""
+    resp.status = answer.status
+    resp.set_headers(dict(answer.headers))
+    if answer.body is not None or answer.text is not None:
+        resp.content_type = answer.media_type
+        resp.data = msgspec.json.encode(answer.body) if answer.text is None else answer.text
 
 
 def _is_json(content_type: str) -> bool:

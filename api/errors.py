@@ -95,17 +95,16 @@ def install(app: falcon.App[Any, Any]) -> None:
         detail = error.description or _DETAILS.get(error.status_code, HTTPStatus(error.status_code).description)
         _write(resp, plain(error.status_code, detail), dict(error.headers or {}))
 
-    def on_ours(
-        _req: falcon.Request, resp: falcon.Response, error: errors.TaskqueueError, _params: dict[str, Any]
-    ) -> None:
-        _write(resp, problem_of(error), {})
+    def on_any(_req: falcon.Request, resp: falcon.Response, error: Exception, _params: dict[str, Any]) -> None:
+        write(resp, error)
 
-    def on_bug(_req: falcon.Request, resp: falcon.Response, error: Exception, _params: dict[str, Any]) -> None:
-        _write(resp, internal(error), {})
-
-    app.add_error_handler(Exception, on_bug)
+    app.add_error_handler(Exception, on_any)
     app.add_error_handler(falcon.HTTPError, on_http)
-    app.add_error_handler(errors.TaskqueueError, on_ours)
+
+
+def write(resp: falcon.Response, error: Exception) -> None:
+    """Make an error that is not HTTP's own the answer."""
+    _write(resp, problem_of(error) if isinstance(error, errors.TaskqueueError) else internal(error), {})
 
 
 _DETAILS = {404: "There is nothing at this path", 405: "This path does not take this method"}

@@ -78,6 +78,16 @@ class Leases(Protocol):
         """It goes back, uncharged."""
 
 
+class Awaited(Protocol):
+    """A submit on its way. `within`: microseconds after which nobody should wait for it any more."""
+
+    @property
+    def within(self) -> int: ...
+
+    def receipt(self) -> Receipt:
+        """What became of it; `Unavailable`, its outcome unknown, where that is not known."""
+
+
 class Gateway(Protocol):
     """A node, as the API sees it. Every method may be called by any thread, blocks for a bounded time, and raises
     `Unavailable` where the node's actors or its store do not answer in that time.
@@ -96,6 +106,11 @@ class Gateway(Protocol):
         """Store tasks; one receipt each, in order. What is wrong with one is in its receipt (`InvalidInput` with paths
         that begin at the task's own `$`, `Conflict`, `QueueFull`, `TooLarge`, `Unavailable`). `atomic`: all or none;
         the receipts of the innocent ones then hold a `Conflict`, too.
+        """
+
+    def submit_soon(self, submission: Submission, ready: Callable[[], None]) -> Awaited | None:
+        """Store one task without waiting: `ready` is called in any thread when its receipt is there, unless it never
+        is. None, and nothing is done, where it would take time to begin. Raises InvalidInput.
         """
 
     def get(self, task_id: str) -> Task:

@@ -36,6 +36,7 @@ ROUTES = (
         headers=("Idempotency-Key",),
         body=SUBMIT,
         problems=(409, 413, 429),
+        soon=True,
     ),
     Route("GET", "/api/tasks", VIEWER, tasks.list_tasks, {200: TaskList}, query=tasks.LIST_QUERY),
     Route(
@@ -148,3 +149,6 @@ ROUTES = (
     Route("GET", "/docs", OPEN, pages.docs, {200: PAGE, 304: None}),
     Route("GET", "/docs/{file:path}", OPEN, pages.docs_file, {200: FILE, 304: None}, problems=(404,)),
 )
+
+SOON = frozenset(route.path for route in ROUTES if route.soon)
+"""Where a short POST needs no thread."""

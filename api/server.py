@@ -14,7 +14,8 @@ from typing import Any
 from waitress import wasyncore
 
 from api.auth import warn_of
-from api.listener import Limits, Listener
+from api.limits import Limits
+from api.listener import Listener
 from taskqueue.core.clock import SECOND, Clock, SystemClock
 from taskqueue.core.config import Config
 from taskqueue.core.errors import ConfigError
@@ -38,10 +39,12 @@ class Server:
         limits: Limits | None = None,
         clock: Clock | None = None,
         refused: Callable[[int], None] = lambda _: None,
+        soon: frozenset[str] = frozenset(),
     ) -> None:
         """Takes the port; nobody is answered yet. Raises ConfigError where that cannot be.
 
-        `refused` is told the status of each request that never comes to `app`, also of one that is cut.
+        `refused` is told the status of each request that never comes to `app`, also of one that is cut. To a short POST
+        to one of the paths in `soon`, `app` may promise an answer (see `later`); it does not wait there.
         """
         limits = limits or limits_of(config)
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # it warns of every request that waits at all
@@ -52,7 +55,7 @@ class Server:
         self._host = config.api_host
         self._threads = config.api_threads
         self._listener = Listener(
-            app, self._map, self._socket, limits=limits, clock=clock or SystemClock(), refused=refused
+            app, self._map, self._socket, limits=limits, clock=clock or SystemClock(), refused=refused, soon=soon
         )
         self._loop = threading.Thread(target=self._listener.run, name="api", daemon=True)
 

@@ -8,6 +8,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from api.calls import Answer, Call
 from api.errors import Problem, problem_of
+from api.later import Later
 from api.schemas import Created
 from api.settings import ENVELOPE
 from taskqueue.core.errors import Bystander, Conflict, InvalidInput, Malformed, TaskqueueError
@@ -59,11 +60,19 @@ def _read_flag(value: object) -> bool:
 BATCH_QUERY: Readers = {"atomic": ("atomic", _read_flag)}
 
 
-def submit(call: Call) -> Answer:
+def submit(call: Call) -> Answer | Later:
     """Submit one task: 201 once it is stored, 200 where the same was stored before."""
     limit = call.settings.max_payload_bytes
     submission = parse_submission(call.body(limit + ENVELOPE), max_payload=limit, header_key=call.header(KEY_HEADER))
-    (receipt,) = call.gateway.submit([submission])
+    later = call.later
+    if later is None:
+        (receipt,) = call.gateway.submit([submission])
+        return _created(receipt)
+    awaited = call.gateway.submit_soon(submission, later.ready)
+    return later.decline() if awaited is None else later.promise(lambda: _created(awaited.receipt()), awaited.within)
+
+
+def _created(receipt: Receipt) -> Answer:
     if receipt.error is not None:
         raise receipt.error
     created = Created(id=receipt.id, status=receipt.status, created_at=format_time(receipt.created_at))

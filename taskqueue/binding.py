@@ -33,6 +33,7 @@ class Binding:
         takes_ctx: the function has a parameter `ctx`.
         whole: its only other parameter is `payload`, which gets the whole payload.
         schema: JSON Schema of the payload.
+        own: classes of the user's are made of it, so that `bind` may run code of theirs.
     """
 
     def __init__(self, name: str, function: Callable[..., Any]) -> None:
@@ -63,6 +64,8 @@ class Binding:
             self._decoder = msgspec.json.Decoder(self._shape if self._rest is None else dict[str, Any])
         self._names = tuple(parameters)
         self._empty = not parameters and self._rest is None
+        rest = {} if self._rest is None else msgspec.json.schema(self._rest[0])
+        self.own = "$defs" in {**described, **rest}
         self.schema = json.dumps(described, separators=(",", ":")).encode()
 
     def bind(self, payload: bytes) -> dict[str, Any]:

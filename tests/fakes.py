@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from threading import Thread
 from typing import Any
 
 from msgspec.structs import replace
@@ -17,7 +18,7 @@ from actors.statistics import statistics
 from storage import verbs as v
 from storage.memory import open_memory
 from taskqueue.core import events as ev
-from taskqueue.core.clock import Clock
+from taskqueue.core.clock import SECOND, Clock
 from taskqueue.core.config import Config
 from taskqueue.core.errors import (
     Bystander,
@@ -54,12 +55,22 @@ from taskqueue.handlers import Handler
 OWNER = "node-1@1"
 
 
+class Promised:
+    """A receipt that is there."""
+
+    within = 10 * SECOND
+
+    def __init__(self, receipt: Receipt) -> None:
+        self.receipt = lambda: receipt
+
+
 class FakeGateway:
     """What the API needs of a node, done at once by the store in memory.
 
     `failing` is raised by every call, if set; `away` makes every submit's outcome unknown; `calls` are the names and
     arguments of what was asked; `health` is what the probes say; `answers` counts what was answered; `known` are
-    handlers that check payloads, `code` the schedules that stand in code; `doors`: new work is taken.
+    handlers that check payloads, `code` the schedules that stand in code; `doors`: new work is taken; `hesitant`: no
+    submit is begun without waiting.
     """
 
     def __init__(self, clock: Clock, config: Config | None = None) -> None:
@@ -76,6 +87,7 @@ class FakeGateway:
         self.code: frozenset[str] = frozenset()
         self.callers = Callers()
         self.doors = True
+        self.hesitant = False
         self.member = v.Register(
             owner=OWNER,
             node="node-1",
@@ -106,6 +118,14 @@ class FakeGateway:
         else:
             results = self._noting([v.Submit(one, self.config.queue_size) for one in drafts], note)
         return [_receipt(one, result) for one, result in zip(drafts, results, strict=True)]
+
+    def submit_soon(self, submission: Submission, ready: Callable[[], None]) -> Promised | None:
+        """What `submit` would say; ready at once, by another thread."""
+        if self.hesitant:
+            return None
+        [done] = self.submit([submission])
+        Thread(target=ready).start()
+        return Promised(done)
 
     def get(self, task_id: str) -> Task:
         self._asked("get", task_id)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import threading
+from io import BytesIO
 from typing import Any
 
 import falcon.testing
 import pytest
 
 from api.app import create_app
+from api.later import LATER, Later
 from api.settings import Settings, settings_of
-from taskqueue.core.clock import ManualClock
+from taskqueue.core.clock import SECOND, ManualClock
 from taskqueue.core.config import Config
 from taskqueue.core.task import Task
 from taskqueue.core.views import Filter
@@ -20,19 +23,45 @@ SMALL = Config(max_payload_bytes=2_000, max_batch_bytes=200_000)
 JSON = {"Content-Type": "application/json"}
 
 
+class Patient:
+    """A server's part in an answer that comes later: `app` is asked again where it declines, and waited for where it
+    promises.
+    """
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
+        ready = threading.Event()
+        later = Later(lambda _: ready.set())
+        said: list[Any] = []
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        answer = self._app({**environ, "wsgi.input": BytesIO(body), LATER: later}, lambda *of: said.append(of))
+        if later.declined:
+            return self._app({**environ, "wsgi.input": BytesIO(body)}, start_response)
+        if not later.open:
+            start_response(*said[-1])
+            return answer
+        assert ready.wait(later.within / SECOND)
+        assert later.finish is not None
+        reply = later.finish()
+        start_response(reply.status, [*reply.headers, ("content-length", str(len(reply.body)))])
+        return [reply.body]
+
+
 class Api:
     """A client of the application, its gateway and its clock."""
 
     token: str | None = None
     """What is sent where a call says nothing else."""
 
-    def __init__(self, config: Config | None = None) -> None:
+    def __init__(self, config: Config | None = None, *, patient: bool = False) -> None:
         config = config or Config()
         self.clock = ManualClock()
         self.gateway = FakeGateway(self.clock, config)
         self.settings: Settings = settings_of(config)
         self.app = create_app(self.gateway, self.settings, self.clock)
-        self._client = falcon.testing.TestClient(self.app)
+        self._client = falcon.testing.TestClient(Patient(self.app) if patient else self.app)
 
     def send(
         self,
@@ -87,6 +116,12 @@ class Api:
 @pytest.fixture
 def api() -> Api:
     return Api()
+
+
+@pytest.fixture
+def patient() -> Api:
+    """One behind a server that can wait without a thread."""
+    return Api(patient=True)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from api.listener import Limits
+from api.limits import Limits
 from api.server import Server
 from taskqueue.core.config import Config
 

@@ -8,6 +8,11 @@ import pytest
 
 from tests.api.names import NAMES
 
+
+@pytest.fixture(params=["waits", "promises"])
+def api(request, api, patient):
+    return api if request.param == "waits" else patient
+
 RAW = {
     "nothing": b"",
     "half an object": b'{"payload": 1',

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from api.app import create_app
-from api.listener import Limits
+from api.limits import Limits
 from api.server import Server
 from api.settings import settings_of
 from taskqueue.core.access import Role, Token, digest_of

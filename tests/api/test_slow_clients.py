@@ -8,7 +8,7 @@ from contextlib import closing
 
 import pytest
 
-from api.listener import Limits
+from api.limits import Limits
 from taskqueue.core.clock import MILLISECOND, SECOND
 from tests.api.sockets import BOUND, CONFIG, Gate, connect, eventually, get, problem, serving
 

@@ -8,6 +8,11 @@ from taskqueue.core.config import Config
 from taskqueue.core.errors import ConfigError, StoreFull, Unavailable
 
 
+@pytest.fixture(params=["waits", "promises"])
+def api(request, api, patient):
+    return api if request.param == "waits" else patient
+
+
 def test_the_smallest_submit_is_an_echo_with_every_default(api):
     answer = api.post("/api/tasks", {"payload": {"a": 1}})
     assert answer.status_code == 201

@@ -15,7 +15,7 @@ import pytest
 
 from actors.metrics import Metrics
 from api.describe import page
-from api.listener import Limits
+from api.limits import Limits
 from api.routes import ROUTES
 from storage import verbs as v
 from taskqueue.core.config import Config
