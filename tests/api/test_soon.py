@@ -42,13 +42,16 @@ class Promising(Gate):
         start_response("200 OK", [("X-Kind", "now")])
         if later is None or body == b"now":
             return [b"now:" + body]
-        later.finish = lambda: self.finish()
+        later.finish = self._finish
         if body == b"decline":
             later.decline()
         else:
-            later.promise(lambda: Answer(), 5 * SECOND)
+            later.promise(Answer, 5 * SECOND)
             self.promised.put(later)
         return [b"not meant for anybody"]
+
+    def _finish(self) -> Reply:
+        return self.finish()
 
 
 @pytest.fixture
