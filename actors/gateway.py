@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from queue import Empty, SimpleQueue
 
 from msgspec.structs import replace
@@ -43,6 +43,9 @@ ACTIONS: dict[str, type[ev.Cancel] | type[ev.Retry] | type[ev.Replay] | type[ev.
     "replay": ev.Replay,
     "delete": ev.Delete,
 }
+STEP = 250
+"""So many tasks of a batch are handed on at once: the store takes them while the next are read."""
+
 BULK_STEP = 500
 FIRST_LOOK = 0.02
 """Seconds after which who waits for a task looks whether another node has finished it; then ever more rarely."""
@@ -148,9 +151,10 @@ class NodeGateway:
     # -- tasks in ------------------------------------------------------------------------------------------------------
 
     def submit(
-        self, submissions: Sequence[Submission], *, atomic: bool = False, note: v.Note | None = None
+        self, submissions: Iterable[Submission], *, atomic: bool = False, note: v.Note | None = None
     ) -> list[Receipt]:
         receipts: list[Receipt | None] = []
+        asked: list[tuple[list[Draft], Waiter | None]] = []
         drafts: list[Draft] = []
         for submission in submissions:
             try:
@@ -158,13 +162,17 @@ class NodeGateway:
                 receipts.append(None)
             except errors.InvalidInput as error:
                 receipts.append(Receipt(id=submission.id or "", error=error))
-        if atomic and len(drafts) < len(submissions):
+            if len(drafts) == STEP and not atomic:
+                asked.append((drafts, self._admit(drafts, atomic, note)))
+                drafts = []
+        if atomic and len(drafts) < len(receipts):
             innocent = errors.Bystander("not stored, because another task of this batch was refused")
-            return [
-                receipt or Receipt(id=s.id or "", error=innocent)
-                for s, receipt in zip(submissions, receipts, strict=True)
-            ]
-        answers = iter(self._admit(drafts, atomic, note) if drafts else ())
+            spared = iter(drafts)
+            return [receipt or Receipt(id=next(spared).id, error=innocent) for receipt in receipts]
+        if drafts:
+            asked.append((drafts, self._admit(drafts, atomic, note)))
+        deadline = self._clock.monotonic() + round(ANSWER_WITHIN * SECOND)
+        answers = (one for some, waiter in asked for one in self._admitted(some, waiter, deadline, atomic))
         return [receipt if receipt is not None else next(answers) for receipt in receipts]
 
     def submit_soon(self, submission: Submission, ready: Callable[[], None]) -> _Awaited | None:
@@ -192,14 +200,19 @@ class NodeGateway:
             self._declared = (now, declared)
         return declared
 
-    def _admit(self, drafts: list[Draft], atomic: bool, note: v.Note | None) -> list[Receipt]:
+    def _admit(self, drafts: list[Draft], atomic: bool, note: v.Note | None) -> Waiter | None:
+        waiter = Waiter()
+        told = self._queue.tell(Admit(drafts=tuple(drafts), atomic=atomic, reply_to=waiter, note=note))
+        return waiter if told else None
+
+    def _admitted(self, drafts: list[Draft], waiter: Waiter | None, deadline: int, atomic: bool) -> Iterator[Receipt]:
         try:
-            results = self._ask(lambda waiter: Admit(drafts=tuple(drafts), atomic=atomic, reply_to=waiter, note=note))
+            results = self._reply(waiter, max(0.0, (deadline - self._clock.monotonic()) / SECOND))
         except errors.Unavailable as error:
-            return [Receipt(id=draft.id, error=errors.Unavailable(str(error), task_id=draft.id)) for draft in drafts]
+            return (Receipt(id=draft.id, error=errors.Unavailable(str(error), task_id=draft.id)) for draft in drafts)
         if atomic and len(results) == 1 and not isinstance(results[0], v.Submitted):
             results = results * len(drafts)
-        return [receipt(draft, result) for draft, result in zip(drafts, results, strict=True)]
+        return (receipt(draft, result) for draft, result in zip(drafts, results, strict=True))
 
     # -- tasks seen ----------------------------------------------------------------------------------------------------
 
@@ -320,9 +333,13 @@ class NodeGateway:
     def _ask(self, message: Callable[[Waiter], Message]) -> tuple[Result | errors.StoreError, ...]:
         """The results of what QueueActor was asked. Raises Unavailable where one was not done or is unknown."""
         waiter = Waiter()
-        if not self._queue.tell(message(waiter)):
+        return self._reply(waiter if self._queue.tell(message(waiter)) else None, ANSWER_WITHIN)
+
+    def _reply(self, waiter: Waiter | None, seconds: float) -> tuple[Result | errors.StoreError, ...]:
+        """The same of what was asked before; None where nobody heard it."""
+        if waiter is None:
             raise errors.Unavailable("the queue's actor is down")
-        reply = waiter.wait(ANSWER_WITHIN)
+        reply = waiter.wait(seconds)
         if not isinstance(reply, Replied):
             raise errors.Unavailable(_unknown())
         failed = next((result for result in reply.results if isinstance(result, errors.StoreError)), None)

@@ -32,12 +32,12 @@ class Meter:
         self._counts: Counter[str] = Counter()
         self._lock = threading.Lock()
 
-    def submitted(self, queue: str, handler: str) -> None:
-        """A new task was stored."""
-        self.metrics.submitted(queue, handler)
+    def submitted(self, queue: str, handler: str, count: int = 1) -> None:
+        """So many new tasks were stored."""
+        self.metrics.submitted(queue, handler, count)
         with self._lock:
-            self.rates.submitted(queue)
-            self._counts["submitted"] += 1
+            self.rates.submitted(queue, count)
+            self._counts["submitted"] += count
 
     def ended(self, ends: Iterable[tuple[Run, ev.Event, Status | None]]) -> None:
         """The store has confirmed how runs ended; each with the task's state now."""

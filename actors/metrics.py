@@ -83,9 +83,9 @@ class Metrics:
 
     # -- as it happens -------------------------------------------------------------------------------------------------
 
-    def submitted(self, queue: str, handler: str) -> None:
-        """A task was stored."""
-        self._submitted(queue if queue in self._queues else OTHER, self._known(handler)).inc()
+    def submitted(self, queue: str, handler: str, count: int = 1) -> None:
+        """So many tasks were stored."""
+        self._submitted(queue if queue in self._queues else OTHER, self._known(handler)).inc(count)
 
     def ended(self, handler: str, outcome: str, count: int) -> None:
         """So many attempts ended here."""

@@ -38,7 +38,7 @@ class Notary:
 
     def answer(self, reply_to: Address, reply: Replied, note: v.Note | None) -> None:
         """Give the answer, at once or as soon as the note is durable."""
-        count = sum(map(took_effect, reply.results))
+        count = 0 if note is None else sum(map(took_effect, reply.results))
         if note is None or not count:
             reply_to.tell(reply)
             return

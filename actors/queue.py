@@ -8,6 +8,7 @@ the pool and sent again (the same op, so that twice is once); if this actor dies
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -317,10 +318,14 @@ class QueueActor(NodeActor):
             one for result in written.results for one in (result if isinstance(result, tuple) else (result,))
         )
         self._notary.answer(ticket.reply_to, Replied(results=results), ticket.note)
-        for line, result in zip(ticket.lines, results, strict=False):
-            if isinstance(result, v.Submitted) and result.code is ev.Code.OK:
-                self._meter.submitted(*line)
-                self._callers.call(*line)
+        stored = Counter(
+            line
+            for line, result in zip(ticket.lines, results, strict=False)
+            if isinstance(result, v.Submitted) and result.code is ev.Code.OK
+        )
+        for line, count in stored.items():
+            self._meter.submitted(*line, count)
+            self._callers.call(*line)
         if ticket.schedules:
             self._leader.tell(SchedulesChanged())
         if not ticket.lines:

@@ -66,9 +66,9 @@ class Rates:
         self._counts: dict[tuple[str, int], list[int]] = {}
         self._swept = 0
 
-    def submitted(self, queue: str) -> None:
-        """One task was stored."""
-        self._count(queue, 0, 1)
+    def submitted(self, queue: str, count: int = 1) -> None:
+        """So many tasks were stored."""
+        self._count(queue, 0, count)
 
     def finished(self, queue: str, count: int = 1) -> None:
         """So many runs ended."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from taskqueue.core.events import Update
@@ -102,8 +102,9 @@ class Gateway(Protocol):
     @property
     def leases(self) -> Leases: ...
 
-    def submit(self, submissions: Sequence[Submission], *, atomic: bool = False) -> list[Receipt]:
-        """Store tasks; one receipt each, in order. What is wrong with one is in its receipt (`InvalidInput` with paths
+    def submit(self, submissions: Iterable[Submission], *, atomic: bool = False) -> list[Receipt]:
+        """Store tasks; one receipt each, in order; unless `atomic`, the first may be stored before the last is looked
+        at. What is wrong with one is in its receipt (`InvalidInput` with paths
         that begin at the task's own `$`, `Conflict`, `QueueFull`, `TooLarge`, `Unavailable`). `atomic`: all or none;
         the receipts of the innocent ones then hold a `Conflict`, too.
         """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import UNSET, Raw, Struct, UnsetType
 
@@ -90,11 +90,12 @@ def submit_batch(call: Call) -> Answer:
     most = MOST_IN_ATOMIC_BATCH if atomic else MOST_IN_BATCH
     if not 1 <= len(batch.tasks) <= most:
         raise InvalidInput([("$.tasks", f"expected 1 to {most:,} tasks")])
-    parsed = [_parse(text, call.settings.max_payload_bytes) for text in batch.tasks]
+    parsed: list[Submission | TaskqueueError] = []
+    good = _parsed(batch.tasks, call.settings.max_payload_bytes, parsed)
     if atomic:
+        good = iter(list(good))
         _raise_for_all(parsed)
-    good = [one for one in parsed if isinstance(one, Submission)]
-    receipts = call.gateway.submit(good, atomic=atomic) if good else []
+    receipts = call.gateway.submit(good, atomic=atomic)
     if atomic:
         _raise_for_all([receipt.error for receipt in receipts])
     left = iter(receipts)
@@ -103,11 +104,16 @@ def submit_batch(call: Call) -> Answer:
     )
 
 
-def _parse(text: Raw, max_payload: int) -> Submission | TaskqueueError:
-    try:
-        return parse_submission(text, max_payload=max_payload)
-    except TaskqueueError as error:
-        return error
+def _parsed(texts: Iterable[Raw], max_payload: int, parsed: list[Submission | TaskqueueError]) -> Iterator[Submission]:
+    """Those that are right, as they are read; `parsed` gets all, in order."""
+    for text in texts:
+        try:
+            submission = parse_submission(text, max_payload=max_payload)
+        except TaskqueueError as error:
+            parsed.append(error)
+        else:
+            parsed.append(submission)
+            yield submission
 
 
 def _item(receipt: Receipt) -> Item:

@@ -32,10 +32,13 @@ def _code(reply: Any) -> Code:
 
 
 def _submitted(call: Call, reply: Any) -> list[v.Submitted]:
-    seen = set[str]()
-    answers: list[v.Submitted] = []
     groups = (verb.drafts if isinstance(verb, v.SubmitAll) else (verb.draft,) for verb in call.verbs)
     drafts = [draft for group in groups for draft in group]
+    if reply[:1] == [b"ok"]:
+        created = int(reply[1])
+        return [v.Submitted(Code.OK, draft.id, Status.PENDING, created) for draft in drafts]
+    seen = set[str]()
+    answers: list[v.Submitted] = []
     for row, draft in zip(reply, drafts, strict=True):
         code = _code(row)
         first = row[1].decode() == draft.id and draft.id not in seen

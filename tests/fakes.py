@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from threading import Thread
 from typing import Any
 
@@ -106,8 +106,9 @@ class FakeGateway:
             raise self.failing
 
     def submit(
-        self, submissions: Sequence[Submission], *, atomic: bool = False, note: v.Note | None = None
+        self, submissions: Iterable[Submission], *, atomic: bool = False, note: v.Note | None = None
     ) -> list[Receipt]:
+        submissions = list(submissions)
         self._asked("submit", len(submissions), atomic)
         results: Any
         drafts = [fill(one, one.id or self.ids.new(), None, self.config) for one in submissions]

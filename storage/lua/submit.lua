@@ -1,6 +1,6 @@
 #!lua
 -- Store drafts. Takes: {atomic, {draft ...}}, see lib_birth. ARGV[6...]: their payloads.
--- Answers {code, id, state, created} for each; `atomic`: all or none.
+-- Answers {code, id, state, created} for each; `atomic`: all or none. Where all are new: {'ok', created}.
 -- uses: lib, lib_index, lib_birth
 local atomic, drafts = items[1], items[2]
 local LIFETIME = 86400000000 -- of an idempotency key, microseconds
@@ -36,10 +36,11 @@ local function admit(d)
   return { 'ok', id, 'P', now }
 end
 
-local good = true
+local good, fresh = true, true
 for n, d in ipairs(drafts) do
   local reply = admit(d)
   answers[n] = reply
+  fresh = fresh and reply[1] == 'ok'
   good = good and (reply[1] == 'ok' or reply[1] == 'dup')
 end
 if atomic and not good then
@@ -58,4 +59,5 @@ for n, d in ipairs(drafts) do
   end
 end
 end_births()
+if fresh then return { 'ok', now } end
 return answers
