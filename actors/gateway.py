@@ -205,14 +205,14 @@ class NodeGateway:
         told = self._queue.tell(Admit(drafts=tuple(drafts), atomic=atomic, reply_to=waiter, note=note))
         return waiter if told else None
 
-    def _admitted(self, drafts: list[Draft], waiter: Waiter | None, deadline: int, atomic: bool) -> Iterator[Receipt]:
+    def _admitted(self, drafts: list[Draft], waiter: Waiter | None, deadline: int, atomic: bool) -> list[Receipt]:
         try:
             results = self._reply(waiter, max(0.0, (deadline - self._clock.monotonic()) / SECOND))
         except errors.Unavailable as error:
-            return (Receipt(id=draft.id, error=errors.Unavailable(str(error), task_id=draft.id)) for draft in drafts)
+            return [Receipt(id=draft.id, error=errors.Unavailable(str(error), task_id=draft.id)) for draft in drafts]
         if atomic and len(results) == 1 and not isinstance(results[0], v.Submitted):
             results = results * len(drafts)
-        return (receipt(draft, result) for draft, result in zip(drafts, results, strict=True))
+        return [receipt(draft, result) for draft, result in zip(drafts, results, strict=True)]
 
     # -- tasks seen ----------------------------------------------------------------------------------------------------
 
