@@ -34,20 +34,23 @@ class UuidIds:
         self._random = random_bytes
         self._lock = threading.Lock()
         self._last = 0
-        self._stock = b""
+        self._stock = ""
         self._used = 0
         self._process = 0
 
     def new(self) -> str:
         with self._lock:
             if self._used == len(self._stock) or self._process != os.getpid():
-                self._stock, self._used, self._process = self._random(8 * STOCK), 0, os.getpid()
-            tail = int.from_bytes(self._stock[self._used : self._used + 8], "big") & 0x3FFF_FFFF_FFFF_FFFF
-            self._used += 8
+                self._stock, self._used, self._process = self._random(8 * STOCK).hex(), 0, os.getpid()
+            tail = self._stock[self._used : self._used + 16]
+            self._used += 16
             self._last = head = max(self._clock.now() // 1_000 << 12, self._last + 1)
-        value = (head >> 12) << 80 | 0x7 << 76 | (head & 0xFFF) << 64 | 0x2 << 62 | tail
-        text = f"{value:032x}"
-        return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+        text = f"{head:015x}"
+        return f"{text[:8]}-{text[8:12]}-7{text[12:]}-{_VARIANT[tail[0]]}{tail[1:4]}-{tail[4:]}"
+
+
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+"""The first digit of the last half: two random bits below `10`."""
 
 
 class CountingIds:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from itertools import pairwise
 
 import pytest
@@ -87,6 +89,23 @@ def test_random_bits_tell_two_sources_apart():
     ones = UuidIds(clock, lambda count: b"\xff" * count).new()
     assert ones != UuidIds(clock, zeros).new()
     assert uuid.UUID(ones).variant == uuid.RFC_4122
+
+
+def test_a_forked_process_takes_random_bits_of_its_own(monkeypatch):
+    source = UuidIds(ManualClock(), os.urandom)
+    source.new()
+    twin = copy(source)
+    assert source.new() == twin.new(), "the same clock, the same count, the same random bits"
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+    assert source.new()[-20:] != twin.new()[-20:]
+
+
+def test_all_random_bits_are_used():
+    source = UuidIds(ManualClock(), os.urandom)
+    tails = [uuid.UUID(source.new()).int & 0x3FFF_FFFF_FFFF_FFFF for _ in range(1_000)]
+    assert len(set(tails)) == 1_000
+    for bit in range(62):
+        assert 300 < sum(tail >> bit & 1 for tail in tails) < 700, bit
 
 
 def test_many_threads_get_different_ids():
