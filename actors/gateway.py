@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from actors.callers import Callers
 from actors.handle import Handle
+from actors.interpreter import give_way
 from actors.leases import Leases
 from actors.messages import Admit, Lend, Message, Operate, Replied
 from actors.schedules import Schedules
@@ -165,6 +166,7 @@ class NodeGateway:
             if len(drafts) == STEP and not atomic:
                 asked.append((drafts, self._admit(drafts, atomic, note)))
                 drafts = []
+                give_way()
         if atomic and len(drafts) < len(receipts):
             innocent = errors.Bystander("not stored, because another task of this batch was refused")
             spared = iter(drafts)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import time
 
 from taskqueue.core.clock import MILLISECOND
 
@@ -39,3 +40,10 @@ def collect_seldom() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(max(YOUNG, gc.get_threshold()[0]))
+
+
+def give_way() -> None:
+    """Let go of the interpreter's lock until another thread that was just told something has had it: one that goes on
+    computing would keep it for a whole interval. That is as long as the shortest sleep.
+    """
+    time.sleep(1e-6)
