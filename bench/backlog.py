@@ -76,7 +76,7 @@ class Drain:
         drained = total - self.done
         all_done = tasks(self.running.client, status="completed")
         seen = [task for task in all_done if moment(task["startedAt"]) >= began - 0.001]  # the API cuts milliseconds
-        if len(seen) != drained or not (self.count <= drained < 2 * self.count + 5_000):
+        if len(seen) != drained or not (self.count <= drained < most(self.count)):
             raise RuntimeError(f"{len(seen)} tasks were seen and {drained} counted, where {self.count} were due")
         if any(task["attempt"] != 1 or task["result"] is None for task in seen):
             raise RuntimeError("a task has more than one attempt, or no result")
@@ -93,6 +93,11 @@ class Drain:
         """What was measured so far, since it only warmed up."""
         for measured in (self.rates, self.cpu, self.redis_cpu):
             measured.clear()
+
+
+def most(count: int) -> int:
+    """How many may be drained where `count` are due: some more until the pause has come through."""
+    return 2 * count + 5_000
 
 
 def looks(running: Node, paths: tuple[str, ...]) -> list[float]:
@@ -116,7 +121,7 @@ def beside(way: str, program: str | None, waiting: int, count: int, rounds: int)
         alone, beside = Drain(lonely, its, count), Drain(loaded, redis, count)
         loaded.client.call("POST", "/api/queues/asleep/pause")
         # Each round takes the oldest: what the lane is to keep waiting comes on top.
-        more = 2 * count * (rounds + 1) if way == "lane" else 0
+        more = most(count) * (rounds + 1) if way == "lane" else 0
         loaded.submit(waiting + more, **WAYS[way])
         for drain in (alone, beside):
             drain.take(fill=way != "lane" or drain is alone)
