@@ -13,6 +13,8 @@ def receipt(draft: Draft, result: object) -> Receipt:
     """The receipt of one draft. A result that is no answer leaves the outcome unknown."""
     if not isinstance(result, v.Submitted):
         return Receipt(id=draft.id, error=errors.Unavailable(str(result), task_id=draft.id))
+    if result.code is ev.Code.OK:
+        return Receipt(id=result.id, status=result.status, created_at=result.created_at)
     error: errors.TaskqueueError | None = None
     if result.code is ev.Code.CONFLICT:
         error = errors.Conflict(f"a task with the id {draft.id} exists already, with another body")

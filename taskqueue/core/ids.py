@@ -34,20 +34,35 @@ class UuidIds:
         self._random = random_bytes
         self._lock = threading.Lock()
         self._last = 0
-        self._stock = ""
-        self._used = 0
-        self._process = 0
+        self._tails: list[str] = []
+        self._generation = -1
 
     def new(self) -> str:
         with self._lock:
-            if self._used == len(self._stock) or self._process != os.getpid():
-                self._stock, self._used, self._process = self._random(8 * STOCK).hex(), 0, os.getpid()
-            tail = self._stock[self._used : self._used + 16]
-            self._used += 16
+            if not self._tails or self._generation != _generation:
+                self._fetch()
+            tail = self._tails.pop()
             self._last = head = max(self._clock.now() // 1_000 << 12, self._last + 1)
         text = f"{head:015x}"
-        return f"{text[:8]}-{text[8:12]}-7{text[12:]}-{_VARIANT[tail[0]]}{tail[1:4]}-{tail[4:]}"
+        return f"{text[:8]}-{text[8:12]}-7{text[12:]}-{tail}"
 
+    def _fetch(self) -> None:
+        text = self._random(8 * STOCK).hex()
+        starts = range(0, len(text), 16)
+        self._tails = [f"{_VARIANT[text[at]]}{text[at + 1 : at + 4]}-{text[at + 4 : at + 16]}" for at in starts]
+        self._generation = _generation
+
+
+_generation = 0
+"""Of this process: how many forks lie between it and the first."""
+
+
+def _forked() -> None:
+    global _generation  # noqa: PLW0603 - a fork is the whole process's
+    _generation += 1
+
+
+os.register_at_fork(after_in_child=_forked)
 
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 """The first digit of the last half: two random bits below `10`."""

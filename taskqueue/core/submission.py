@@ -140,11 +140,21 @@ def _read_parameters(sent: object, header_key: str | None, problems: fields.Prob
 
 
 _UNDECLARED = Declaration(name="")
+_NORMAL = PRIORITIES["normal"]
 
 
 def fill(submission: Submission, id: str, declaration: Declaration | None, config: Config) -> Draft:
     """The draft of a submission: what the task does not say, its handler's declaration says, else the configuration."""
     said, declared = submission.parameters, declaration or _UNDECLARED
+    priority, timeout, retries, keep = said.priority, said.timeout, said.retries, said.keep_result
+    if priority is None:
+        priority = _NORMAL if declared.priority is None else declared.priority
+    if timeout is None:
+        timeout = config.task_timeout if declared.timeout is None else declared.timeout
+    if retries is None:
+        retries = config.retry_count if declared.retries is None else declared.retries
+    if keep is None:
+        keep = True if declared.keep_result is None else declared.keep_result
     return Draft(
         id=id,
         handler=submission.handler,
@@ -152,10 +162,10 @@ def fill(submission: Submission, id: str, declaration: Declaration | None, confi
         payload=submission.payload,
         checksum=crc32(submission.payload),
         digest=submission.digest,
-        priority=_first(said.priority, declared.priority, PRIORITIES["normal"]),
-        timeout=_first(said.timeout, declared.timeout, config.task_timeout),
-        retries=_first(said.retries, declared.retries, config.retry_count),
-        keep_result=_first(said.keep_result, declared.keep_result, True),
+        priority=priority,
+        timeout=timeout,
+        retries=retries,
+        keep_result=keep,
         tags=said.tags,
         delay=said.delay or 0,
         run_at=said.run_at,
@@ -163,10 +173,3 @@ def fill(submission: Submission, id: str, declaration: Declaration | None, confi
         key=said.idempotency_key,
         schedule=submission.schedule,
     )
-
-
-def _first(said: Any, declared: Any, default: Any) -> Any:
-    """The first that says something; 0 and False do."""
-    if said is not None:
-        return said
-    return default if declared is None else declared

@@ -118,7 +118,10 @@ class StoreMachine(RuleBasedStateMachine):
             assert not any(claimed.tasks)
             return
         self.model.promote()
-        expected = tuple(self.model.take(group, owner, claim.request) for group in groups)
+        expected: tuple[tuple[Task, ...], ...] = ()
+        for group in groups:
+            alone = expected and groups[0].solo and expected[0]  # nobody runs beside a suspect that was taken first
+            expected += (() if alone else self.model.take(group, owner, claim.request),)
         assert claimed.tasks == expected
         self.last = (claim, expected)
         asked_for = [task for task in self.model.tasks.values() if any(in_lanes(task, group) for group in groups)]
@@ -251,7 +254,9 @@ class StoreMachine(RuleBasedStateMachine):
         ends = sorted((t.finished_at or 0, t.id) for t in self.model.tasks.values() if t.status is status)
         surplus = max(len(ends) - count, sum(self.clock.now() - end > age for end, _ in ends), 0)
         moved = self.deck.led(v.PruneOld, keep=(v.Keep(status, age, count),))
-        assert (moved.code, moved.ids, moved.more) == (Code.OK, tuple(name for _, name in ends[:surplus]), False)
+        assert (moved.code, moved.more) == (Code.OK, False)
+        finished = {name: end for end, name in ends}  # of those that ended in the same microsecond any may be first
+        assert [finished[name] for name in moved.ids] == [end for end, _ in ends[:surplus]]
         for task_id in moved.ids:
             assert self.model.happen(ev.Prune(id=task_id)) is Code.OK
 
