@@ -70,6 +70,24 @@ class Waiter:
             return None
 
 
+class _Once:
+    """Asks once, and gives the same answer, or raises the same error, from then on."""
+
+    def __init__(self, ask: Callable[[], dict[str, Declaration]]) -> None:
+        self._ask = ask
+        self._answer: dict[str, Declaration] | errors.StoreError | None = None
+
+    def __call__(self) -> dict[str, Declaration]:
+        if self._answer is None:
+            try:
+                self._answer = self._ask()
+            except errors.StoreError as error:
+                self._answer = error
+        if isinstance(self._answer, errors.StoreError):
+            raise self._answer
+        return self._answer
+
+
 class _Awaited:
     """A submit that nobody waits for, and the address for its answer."""
 
@@ -154,15 +172,22 @@ class NodeGateway:
     def submit(
         self, submissions: Iterable[Submission], *, atomic: bool = False, note: v.Note | None = None
     ) -> list[Receipt]:
+        elsewhere = _Once(self._elsewhere)
         receipts: list[Receipt | None] = []
         asked: list[tuple[list[Draft], Waiter | None]] = []
         drafts: list[Draft] = []
         for submission in submissions:
             try:
-                drafts.append(self._draft(submission))
+                drafts.append(self._draft(submission, elsewhere))
                 receipts.append(None)
             except errors.InvalidInput as error:
                 receipts.append(Receipt(id=submission.id or "", error=error))
+            except errors.StoreError as error:
+                if not asked:
+                    raise
+                # The first may be stored by now: what became of each has to be told.
+                unsure = errors.Unavailable(str(error), task_id=submission.id)
+                receipts.append(Receipt(id=submission.id or "", error=unsure))
             if len(drafts) == STEP and not atomic:
                 asked.append((drafts, self._admit(drafts, atomic, note)))
                 drafts = []
@@ -179,18 +204,19 @@ class NodeGateway:
 
     def submit_soon(self, submission: Submission, ready: Callable[[], None]) -> _Awaited | None:
         handler = self._handlers.get(submission.handler)
-        if handler.binding.own if handler is not None else self._clock.monotonic() - self._declared[0] >= SECOND:
+        at, declared = self._declared
+        if handler.binding.own if handler is not None else self._clock.monotonic() - at >= SECOND:
             return None
-        awaited = _Awaited(self._draft(submission), ready)
+        awaited = _Awaited(self._draft(submission, lambda: declared), ready)
         if not self._queue.tell(Admit(drafts=(awaited.draft,), atomic=False, reply_to=awaited)):
             awaited.tell(Replied(results=(errors.StoreError("the queue's actor is down"),)))
         return awaited
 
-    def _draft(self, submission: Submission) -> Draft:
+    def _draft(self, submission: Submission, elsewhere: Callable[[], dict[str, Declaration]]) -> Draft:
         handler = self._handlers.get(submission.handler)
         if handler is not None:
             handler.bind(submission.payload)
-        declaration = handler.declaration() if handler is not None else self._elsewhere().get(submission.handler)
+        declaration = handler.declaration() if handler is not None else elsewhere().get(submission.handler)
         return fill(submission, submission.id or self._ids.new(), declaration, self._config)
 
     def _elsewhere(self) -> dict[str, Declaration]:

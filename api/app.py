@@ -15,7 +15,7 @@ import falcon
 
 from api import errors, pages
 from api.auth import Doorkeeper
-from api.calls import Route, Site, write
+from api.calls import Answer, Route, Site, write
 from api.gateway import Gateway
 from api.headers import COMMON, DEFAULTS
 from api.later import LATER, Later, Reply
@@ -129,16 +129,15 @@ class _Border:
 
     def process_response(self, req: falcon.Request, resp: falcon.Response, _resource: object, _ok: bool) -> None:
         later: Later | None = req.env.get(LATER)
-        if later is not None and later.open:
-            later.finish = partial(self._finish, later, req, resp)
-        else:
+        if later is not None and later.answer is not None:
+            later.finish = partial(self._finish, later.answer, req, resp)
+        elif later is None or not later.declined:
             self._seal(req, resp)
 
-    def _finish(self, later: Later, req: falcon.Request, resp: falcon.Response) -> Reply:
+    def _finish(self, answer: Callable[[], Answer], req: falcon.Request, resp: falcon.Response) -> Reply:
         """What was promised."""
-        assert later.answer is not None  # it was not declined
         try:
-            write(resp, later.answer())
+            write(resp, answer())
         except Exception as error:  # as Falcon would where nothing was promised
             errors.write(resp, error)
         resp.delete_header("Content-Length")  # of the answer that Falcon took it to have

@@ -13,9 +13,6 @@ from msgspec import Struct
 
 LATER = "taskqueue.later"
 
-Ready = Callable[[], None]
-"""Called once by whoever has the answer, in any thread; it takes no time."""
-
 
 class Reply(Struct, frozen=True):
     """A whole answer: status line, headers, body."""
@@ -29,24 +26,27 @@ class Later:
     """One request's answer. State: what was promised; it begins with nothing.
 
     Attributes:
-        ready: to be called when the promised answer is there.
         declined: this request wants a thread that may wait, and nothing was done yet: it is to be made once more.
         answer: makes the answer, once there is one or `within` has passed.
         within: microseconds that the server waits for `ready`.
         finish: turns the answer into a reply; set by the application, which has its say in every one.
     """
 
-    def __init__(self, ready: Callable[[Later], None]) -> None:
-        self.ready: Ready = lambda: ready(self)
+    def __init__(self, tell: Callable[[Later], None]) -> None:
+        self._tell = tell
         self.declined = False
         self.answer: Callable[[], Any] | None = None
         self.within = 0
         self.finish: Callable[[], Reply] | None = None
 
+    def ready(self) -> None:
+        """The promised answer is there. Called once, in any thread; it takes no time."""
+        self._tell(self)
+
     @property
-    def open(self) -> bool:
-        """Is there no answer yet?"""
-        return self.declined or self.answer is not None
+    def promised(self) -> bool:
+        """Is there an answer to come?"""
+        return self.answer is not None
 
     def promise(self, answer: Callable[[], Any], within: int) -> Later:
         """There will be an answer."""
@@ -57,3 +57,9 @@ class Later:
         """Not without waiting."""
         self.declined = True
         return self
+
+    def reply(self) -> Reply:
+        """The answer, now. Called once: what it was made of is let go, since the request knows this, too."""
+        finish, self.finish, self.answer = self.finish, None, None
+        assert finish is not None  # the application set it when it promised
+        return finish()

@@ -102,7 +102,7 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
         self._pause = threading.Event()
         self.clock = clock
         self.refused = refused
-        self.soon = Soon(app, clock, self.pool.add_task, self.trigger.pull_trigger)
+        self.soon = Soon(self.application, clock, self.pool.add_task, self.trigger.pull_trigger)
         self._soon = soon
         self._thread: int | None = None
         self._limits = limits
@@ -129,13 +129,14 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
         needs none to the loop, if that is who calls."""
         request = channel.requests[0]
         self.last_word(request)
+        soon = self._needs_no_thread(channel, request)
         if getattr(request, "path", None) in PROBES:
             self.porch.add_task(channel)
-        elif max(len(self.pool.queue), len(self.soon)) >= self._limits.waiting and not channel.total_outbufs_len:
+        elif len(self.soon if soon else self.pool.queue) >= self._limits.waiting and not channel.total_outbufs_len:
             # With an answer still to be taken, the porch might have to wait for the client.
             request.error = _Refused("Too many requests are waiting; try again")
             self.porch.add_task(channel)
-        elif self._needs_no_thread(channel, request):
+        elif soon:
             self.soon.add(channel)
         else:
             self.pool.add_task(channel)

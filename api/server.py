@@ -90,11 +90,16 @@ class Server:
         for dispatcher in (listener.pool, listener.porch):
             dispatcher.shutdown(cancel_pending=True, timeout=seconds if idle else 0.1)
         if self.alive:
-            listener.trigger.pull_trigger(lambda: wasyncore.close_all(self._map))
+            listener.trigger.pull_trigger(self._close)
             self._loop.join(seconds)
         else:
-            wasyncore.close_all(self._map)
+            self._close()
         return idle and not self.alive and not listener.pool.threads
+
+
+    def _close(self) -> None:
+        self._listener.soon.close()
+        wasyncore.close_all(self._map)
 
 
 def _bind(host: str, port: int) -> socket.socket:

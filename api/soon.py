@@ -6,6 +6,7 @@ to be begun, what is awaited and since when, whose answers are there. All of it 
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -35,7 +36,9 @@ class Soon:
         self._clock = clock
         self._to_pool = to_pool
         self._wake = wake
+        self._waking = threading.Lock()
         self._woken = False
+        self._closed = False
         self._fresh: deque[Channel] = deque()
         self._there: deque[Later] = deque()
         self._awaited: dict[Later, tuple[Channel, Any, int]] = {}
@@ -64,17 +67,18 @@ class Soon:
         if later.declined:
             request.get_body_stream().seek(0)
             self._to_pool(channel)
-        elif later.open:
+        elif later.promised:
             self._awaited[later] = (channel, request, self._clock.monotonic() + later.within)
         else:
             channel.reply(request, reply)
 
     def _ready(self, later: Later) -> None:
-        """The answer is there. Called in any thread."""
+        """The answer is there. Called in any thread, even when the loop is gone: then there is nothing to wake."""
         self._there.append(later)
-        if not self._woken:
-            self._woken = True
-            self._wake()
+        with self._waking:
+            if not (self._woken or self._closed):
+                self._woken = True
+                self._wake()
 
     def settle(self) -> None:
         """Send the answers that are there."""
@@ -88,6 +92,14 @@ class Soon:
         for later, (_, _, until) in list(self._awaited.items()):
             if now >= until:
                 self._finish(later)
+        self.begin()
+
+    def close(self) -> None:
+        """Answer what is awaited, with what there is to say now, and wake nobody any more."""
+        for later in list(self._awaited):
+            self._finish(later)
+        with self._waking:
+            self._closed = True
 
     def _finish(self, later: Later) -> None:
         awaited = self._awaited.pop(later, None)
@@ -95,8 +107,7 @@ class Soon:
             return  # given up
         channel, request, _ = awaited
         try:
-            assert later.finish is not None  # the application made it so, or nothing would be awaited
-            reply = later.finish()
+            reply = later.reply()
         except Exception as error:
             reply = _bug(error)
         channel.reply(request, reply)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import weakref
 from io import BytesIO
 from typing import Any
 
@@ -28,23 +29,26 @@ class Patient:
     promises.
     """
 
+    last: weakref.ref[Later]
+    """What was promised last."""
+
     def __init__(self, app: Any) -> None:
         self._app = app
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
         ready = threading.Event()
         later = Later(lambda _: ready.set())
+        self.last = weakref.ref(later)
         said: list[Any] = []
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         answer = self._app({**environ, "wsgi.input": BytesIO(body), LATER: later}, lambda *of: said.append(of))
         if later.declined:
             return self._app({**environ, "wsgi.input": BytesIO(body)}, start_response)
-        if not later.open:
+        if not later.promised:
             start_response(*said[-1])
             return answer
         assert ready.wait(later.within / SECOND)
-        assert later.finish is not None
-        reply = later.finish()
+        reply = later.reply()
         start_response(reply.status, [*reply.headers, ("content-length", str(len(reply.body)))])
         return [reply.body]
 
@@ -61,7 +65,8 @@ class Api:
         self.gateway = FakeGateway(self.clock, config)
         self.settings: Settings = settings_of(config)
         self.app = create_app(self.gateway, self.settings, self.clock)
-        self._client = falcon.testing.TestClient(Patient(self.app) if patient else self.app)
+        self.server = Patient(self.app)
+        self._client = falcon.testing.TestClient(self.server if patient else self.app)
 
     def send(
         self,

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import http.client
+import os
+import select
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from queue import SimpleQueue
+from types import SimpleNamespace
 from typing import Any, BinaryIO
 
 import pytest
 
 from api.calls import Answer
+from api.channel import Channel
 from api.later import LATER, Later, Reply
 from api.limits import Limits
 from api.server import Server
-from api.soon import SHORT
-from taskqueue.core.clock import MINUTE, SECOND, ManualClock
+from api.soon import SHORT, Soon
+from taskqueue.core.clock import MILLISECOND, MINUTE, SECOND, ManualClock
 from tests.api.sockets import BOUND, CONFIG, Gate, ask, connect, eventually, problem, serving
 
 
@@ -248,3 +252,60 @@ def test_too_many_promises_refuse_the_next(app):
             assert answer_on(connection).text == b"kept"
             connection.close()
         assert ask(server, post(b"now")).text == b"now:now"
+
+
+def test_promises_that_fill_the_room_leave_it_to_other_requests(app):
+    limits = Limits(max_body=CONFIG.max_batch_bytes, waiting=1, patience=1 * MINUTE)
+    with soon(app, limits=limits) as server, closing(connect(server)) as connection:
+        connection.sendall(post(b"{}"))
+        later = app.promised.get(timeout=BOUND)
+        assert ask(server, post(b"{}")).status == 503
+        assert ask(server, post(b"{}", "/other")).text == b"fast"
+        later.ready()
+        assert answer_on(connection).text == b"kept"
+
+
+def test_a_stop_that_cannot_wait_answers_what_is_promised_and_touches_no_file_of_others_afterwards(app):
+    app.finish = lambda: Reply("503 Service Unavailable", [], b"unknown")
+    with soon(app) as server, closing(connect(server)) as connection:
+        connection.sendall(post(b"{}"))
+        later = app.promised.get(timeout=BOUND)
+        assert server.stop(50 * MILLISECOND) is False
+        assert connection.makefile("rb").read().endswith(b"\r\n\r\nunknown")
+        pipes = [os.pipe() for _ in range(20)]  # they get the numbers of what the server has closed
+        later.ready()  # too late for anybody
+        assert select.select([read for read, _ in pipes], [], [], 0)[0] == []
+        for one in pipes:
+            for end in one:
+                os.close(end)
+
+
+def test_what_waits_behind_an_answer_that_was_given_up_is_begun_at_once(app, monkeypatch):
+    clock = ManualClock()
+    begun: list[Channel] = []
+    later_ones: list[Later] = []
+
+    class Connection:
+        requests = (None,)
+
+        def reply(self, _request: object, _reply: Reply) -> None:
+            queue.add(self)  # type: ignore[arg-type]  # as waitress does for the next request
+
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        begun.append(environ["channel"])
+        later_ones.append(environ[LATER].promise(Answer, SECOND))
+        later_ones[-1].finish = lambda: Reply("503 Service Unavailable", [], b"")
+        start_response("200 OK", [])
+        return []
+
+    monkeypatch.setattr(
+        "api.soon.WSGITask", lambda channel, _: SimpleNamespace(get_environment=lambda: {"channel": channel})
+    )
+    queue = Soon(application, clock, lambda _: None, lambda: None)
+    connection = Connection()
+    queue.add(connection)  # type: ignore[arg-type]
+    queue.begin()
+    clock.advance(2 * SECOND)
+    queue.give_up(clock.monotonic())
+    assert begun == [connection] * 2
+    assert len(queue) == 1

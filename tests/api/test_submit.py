@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 from taskqueue.core.config import Config
@@ -133,3 +135,14 @@ def test_a_body_over_payload_and_envelope_is_not_even_read(small):
     answer = small.post("/api/tasks", raw=b'{"payload": 1}' + b" " * 70_000)
     assert answer.status_code == 413
     assert small.gateway.calls == []
+
+
+@pytest.mark.parametrize("body", [{"payload": 1}, {"payload": 1, "parameters": {"priority": "urgent"}}])
+def test_a_promise_leaves_nothing_for_the_collector(patient, body):
+    gc.collect()
+    gc.disable()
+    try:
+        patient.post("/api/tasks", body)
+        assert patient.server.last() is None
+    finally:
+        gc.enable()

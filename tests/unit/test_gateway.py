@@ -196,3 +196,43 @@ def test_what_takes_time_to_begin_is_not_begun() -> None:
     [wrong] = bodies(1, payload='{"n":"x"}')
     with pytest.raises(InvalidInput):
         rig.gateway.submit_soon(wrong, lambda: None)
+
+
+def test_the_clock_is_read_once_for_what_must_not_wait() -> None:
+    """Else the look would fall into the moment in which what is known grows too old."""
+    rig = Rig()
+    [strange] = bodies(1, handler="elsewhere")
+    rig.gateway.submit([strange])
+    rig.clock.advance(SECOND - 1)
+    looks: list[str] = []
+    rig.store.members = lambda: looks.append("look") or []  # type: ignore[method-assign,func-returns-value]
+    real = rig.clock.monotonic
+
+    def monotonic() -> int:
+        now: int = real()
+        rig.clock.advance(2)
+        return now
+
+    rig.clock.monotonic = monotonic
+    assert rig.gateway.submit_soon(strange, lambda: None) is not None
+    assert looks == []
+
+
+def test_a_store_that_goes_away_in_the_middle_of_a_batch_leaves_every_receipt() -> None:
+    """What went before may be stored: one error for all would have it sent again under other ids."""
+    rig = Rig()
+    looks: list[str] = []
+
+    def away() -> Any:
+        looks.append("look")
+        raise StoreError("away")
+
+    rig.store.members = away  # type: ignore[method-assign]
+    strange = bodies(3, handler="elsewhere")
+    receipts = rig.gateway.submit([*bodies(STEP), *strange, *bodies(1)])
+    assert [str(receipt.error) for receipt in receipts[STEP : STEP + 3]] == ["away"] * 3
+    assert {receipt.error for receipt in [*receipts[:STEP], receipts[-1]]} == {None}
+    assert looks == ["look"], "it is not asked again for each task"
+    with pytest.raises(StoreError, match="away"):
+        rig.gateway.submit([*bodies(STEP - 1), *strange])
+    assert len(rig.queue.admits) == 2, "nothing of the second was handed on"
