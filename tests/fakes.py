@@ -60,8 +60,9 @@ class Promised:
 
     within = 10 * SECOND
 
-    def __init__(self, receipt: Receipt) -> None:
+    def __init__(self, receipt: Receipt, ready: Callable[[], None]) -> None:
         self.receipt = lambda: receipt
+        self.ready = ready
 
 
 class FakeGateway:
@@ -126,7 +127,7 @@ class FakeGateway:
             return None
         [done] = self.submit([submission])
         Thread(target=ready).start()
-        return Promised(done)
+        return Promised(done, ready)
 
     def get(self, task_id: str) -> Task:
         self._asked("get", task_id)
