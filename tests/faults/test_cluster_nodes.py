@@ -51,8 +51,8 @@ def test_nodes_are_killed(fleet: Fleet) -> None:
     fleet.start()
     for n in range(3):
         node = fleet.nodes[n]
-        until(lambda: len(fleet.runs_at(node)) >= 5, 30, "it has work")  # noqa: B023 - called at once
         pause(fleet.random.uniform(0, 0.4))
+        until(lambda: len(fleet.runs_at(node)) >= 5, 30, "it has work")  # noqa: B023 - called at once
         died = time.monotonic()
         held = fleet.kill(node)
         fleet.recovered(held, died)
