@@ -43,7 +43,7 @@ def collect_seldom() -> None:
 
 
 def give_way() -> None:
-    """Let go of the interpreter's lock until another thread that was just told something has had it: one that goes on
-    computing would keep it for a whole interval. That is as long as the shortest sleep.
+    """Let go of the interpreter's lock, so that a thread that was just told something can take it: one that goes on
+    computing would keep it for a whole interval. The shortest sleep does; nothing is waited for.
     """
     time.sleep(1e-6)

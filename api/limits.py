@@ -13,7 +13,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     Attributes:
         max_body: longest body of any request.
         per_address: connections from one address, so that no client by itself can keep all others out.
-        waiting: requests that may wait for a thread.
+        waiting: requests that may wait for a thread, and as many for the store without one.
         patience: how long a request may take to arrive, plus the time that its bytes need at `slowest`.
         slowest: bytes a second that a client has to send, or to take, at least.
         idle: how long a connection may rest, or an answer may lie untaken.
