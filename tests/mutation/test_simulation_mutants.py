@@ -23,7 +23,7 @@ def simulate(copy: Path, case: Case) -> str:
     command = [sys.executable, "-m", "tests.simulation", "--first", "--seeds", case.seeds]
     command += ["--kind", case.kind] if case.kind else []
     env = {**os.environ, **UNWRITTEN, "PYTHONHASHSEED": "0"}
-    run = subprocess.run(command, cwd=copy, env=env, capture_output=True, text=True, timeout=100, check=False)
+    run = subprocess.run(command, cwd=copy, env=env, capture_output=True, text=True, timeout=280, check=False)
     assert run.returncode in (0, 1), run.stderr
     return run.stdout
 
