@@ -15,7 +15,7 @@ from queue import Empty, SimpleQueue
 from msgspec import Struct
 
 from actors.channel import Channel
-from actors.messages import Address, OutcomesReady
+from actors.messages import Address, FindWork, OutcomesReady
 from storage.verbs import Group
 from taskqueue.core.events import Event
 from taskqueue.core.task import Cause, Task
@@ -111,8 +111,19 @@ class Run:
         return self.handler.isolation
 
 
+class Standing(Struct, frozen=True):
+    """The next claim of a scheduler that found nothing: it goes to the store right behind the next submit."""
+
+    request: int
+    groups: tuple[Group, ...]
+    may: Callable[[], bool]
+    """Is it (still) allowed to claim?"""
+
+
 class Pool:
-    """State: runs not yet settled, how many of each kind have not ended, endings not yet confirmed by the store."""
+    """State: runs not yet settled, how many of each kind have not ended, endings not yet confirmed by the store, and
+    the claim that is under way or stands by.
+    """
 
     def __init__(self, channels: Mapping[str, Channel], queue: Address) -> None:
         self.channels = channels
@@ -134,6 +145,7 @@ class Pool:
         """The last claim (`request`, `groups`) was sent, and its answer has not come."""
         self.owner = ""
         """The incarnation for which the last claim was made."""
+        self._standing: Standing | None = None
         self._suspects = 0
 
     # -- SchedulerActor ------------------------------------------------------------------------------------------------
@@ -209,6 +221,20 @@ class Pool:
         pace = self._pace.get(kind)
         return pace is not None and pace < BRISK
 
+    def leave(self, standing: Standing) -> None:
+        """This claim stands by. From now on `request`, `groups` and `asking` change when QueueActor sends it."""
+        with self._lock:
+            self._standing = standing
+
+    def withdraw(self) -> None:
+        """No claim stands by any more. To be called before looking whether one is under way: it may have gone."""
+        with self._lock:
+            self._standing = None
+
+    def claim(self, reply_to: Address) -> FindWork:
+        """The claim under way."""
+        return FindWork(owner=self.owner, request=self.request, groups=self.groups, reply_to=reply_to)
+
     # -- runners -------------------------------------------------------------------------------------------------------
 
     def begin(self, run: Run, worker: str, now: int) -> bool:
@@ -259,6 +285,15 @@ class Pool:
             self._called = True
             if not self._queue.tell(OutcomesReady()):
                 self._called = False
+
+    def send_along(self, reply_to: Address) -> FindWork | None:
+        """The claim that stood by is under way from now on; None where none did, or none may be made."""
+        with self._lock:
+            standing, self._standing = self._standing, None
+            if standing is None or not standing.may():
+                return None
+            self.request, self.groups, self.asking = standing.request, standing.groups, True
+            return self.claim(reply_to)
 
     def endings(self) -> list[Run]:
         """The runs that ended since the last look."""

@@ -166,6 +166,9 @@ class QueueActor(NodeActor):
         )
         lines = tuple((draft.queue, draft.handler) for draft in admit.drafts)
         self._write(verbs, _Asked(admit.reply_to, lines, note=admit.note))
+        along = self._pool.send_along(self._scheduler)
+        if along is not None:
+            self._find_work(along)
 
     def _operate(self, operate: Operate) -> None:
         schedules = any(isinstance(verb, v.PutSchedule | v.DropSchedule) for verb in operate.verbs)

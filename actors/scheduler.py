@@ -3,18 +3,18 @@ what runs: deadlines, workers that do not come back, tasks that the store thinks
 
 State: the one claim under way, and for which lines of work more is likely to wait. What runs is in the pool, so a
 successor goes on with it; it repeats the claim that was under way under the same number, and gets the same answer.
+Where nothing is under way, the next claim stands by in the pool: QueueActor sends it behind the next submit.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any
 
 from actors.base import NodeActor, OnDeath
 from actors.messages import (
     Address,
-    FindWork,
     GiveBack,
     HeldSeen,
     LookAtHeld,
@@ -32,7 +32,7 @@ from actors.messages import (
     Written,
 )
 from actors.overseer import Overseer
-from actors.pool import Dropped, Key, Pool, Run, Unfinished
+from actors.pool import Dropped, Key, Pool, Run, Standing, Unfinished
 from actors.ticker import Ticker
 from cluster.incarnation import Incarnation
 from storage.verbs import Claimed, Group
@@ -114,6 +114,8 @@ class SchedulerActor(NodeActor):
         self._hungry = set(self._lines)
         self._asked_for: tuple[str, ...] = ()
         self._asked_at: int | None = None
+        self._left = 0
+        """The number of the claim that stood by last, until it is seen that it went."""
         self._solo_since: int | None = None
         self._solo_last = False
         self._solo_barren = False
@@ -160,31 +162,52 @@ class SchedulerActor(NodeActor):
     def _runs_ended(self, ended: RunsEnded) -> None:
         if ended.wake_in is not None:
             self._set_alarm(ended.wake_in)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Claim where something is likely to wait; else let the next submit do it."""
         if self._hungry or self._solo_since is not None:
             self._claim()
+        else:
+            self._disown()
+            self._stand_by()
+
+    def _stand_by(self) -> None:
+        pool = self._pool
+        pool.withdraw()
+        groups = {} if pool.asking else self._groups(self._lines)
+        if groups and self._may():
+            self._asked_for = tuple(groups)
+            self._left = pool.request + 1
+            pool.leave(Standing(self._left, tuple(groups.values()), self._may))
+
+    def _may(self) -> bool:
+        return self._claiming and self._may_claim()
 
     def _claim(self) -> None:
         self._disown()
         now = self._clock.monotonic()
+        self._pool.withdraw()
         if self._pool.asking:
+            if self._left == self._pool.request:  # it went meanwhile
+                self._left, self._asked_at = 0, now
             # Ask again what was not answered, also where no more is wanted: what it took has to go back.
             if self._asked_at is not None and now - self._asked_at < ANSWER_WITHIN:
                 return
         else:
-            if not (self._claiming and self._may_claim()):
+            if not self._may():
                 return
-            groups = self._groups()
+            groups = self._groups(self._hungry)
             if not groups:
                 return
+            self._left = 0
             self._pool.request += 1
             self._pool.groups = tuple(groups.values())
             self._pool.asking = True
             self._asked_for = tuple(groups)
             self._hungry.difference_update(self._asked_for)
         self._asked_at = now
-        pool = self._pool
-        find = FindWork(owner=pool.owner, request=pool.request, groups=pool.groups, reply_to=self._address)
-        if not self._queue.tell(find):
+        if not self._queue.tell(self._pool.claim(self._address)):
             self._asked_at = None
 
     def _disown(self) -> None:
@@ -194,6 +217,7 @@ class SchedulerActor(NodeActor):
         pool = self._pool
         if pool.owner == self._me.owner:
             return
+        pool.withdraw()
         pool.owner = self._me.owner
         pool.asking = False
         self._asked_at = None
@@ -205,8 +229,8 @@ class SchedulerActor(NodeActor):
         for run in foreign:
             self._overseer.revoke(run)
 
-    def _groups(self) -> dict[str, Group]:
-        """What there is room for now and may wait, by line; nothing where it is too little to ask for."""
+    def _groups(self, hungry: Container[str]) -> dict[str, Group]:
+        """What there is room for now in these lines, by line; nothing where it is too little to ask for."""
         pool, queues = self._pool, self._config.queues
         if pool.solo():
             return {}
@@ -220,7 +244,7 @@ class SchedulerActor(NodeActor):
             room = self._room(kind, width)
             for line, (of_kind, names, cap) in self._lines.items():
                 free = room if cap is None else min(room, cap - pool.busy_with(line))
-                if line in self._hungry and of_kind == kind and free > 0:
+                if line in hungry and of_kind == kind and free > 0:
                     groups[line] = Group(names, queues, free)
         return groups
 
@@ -236,7 +260,7 @@ class SchedulerActor(NodeActor):
         self._disown()
         if found.request != self._pool.request or not self._pool.asking:
             return
-        self._asked_at = None
+        self._left, self._asked_at = 0, None
         claimed = found.claimed
         if claimed is None:
             return  # not done, or done and its answer was lost: the next to wake asks again
@@ -244,7 +268,7 @@ class SchedulerActor(NodeActor):
         if claimed.code is not Code.OK:
             log.error("a claim was answered %s", claimed.code)  # where it is FENCED, the next heartbeat hears so too
             return
-        if not (self._claiming and self._may_claim()):
+        if not self._may():
             for run in self._arrived(claimed):
                 self._pool.end(run, Unfinished())
             return
@@ -259,8 +283,7 @@ class SchedulerActor(NodeActor):
             self._hungry.update(line for line, group, tasks in answered if len(tasks) >= group.n)
         if claimed.next_due is not None:
             self._expect(claimed.next_due)
-        if self._hungry or self._solo_since is not None:
-            self._claim()
+        self._go_on()
 
     def _arrived(self, claimed: Claimed) -> list[Run]:
         runs = [Run(task, self._handlers[task.handler]) for tasks in claimed.tasks for task in tasks]

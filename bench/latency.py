@@ -1,9 +1,9 @@
 """How long after a client sends a task does its handler begin, while the node has nothing else to do?
 
 One task at a time, over one connection, with a rest before each; client and handler read the same clock. The node syncs
-twice before the handler begins: for the submit, and for the claim. What a sync costs is measured in between, on the
-same disk: 4 KiB appended to a file of its own, and fdatasync. With `--redis` it is a node of a cluster, which asks
-Redis twice instead; measured in between is a PING. Checked: each task completed, in one attempt.
+once before the handler begins: submit and claim are one commit. What a sync costs is measured in between, on the same
+disk: 4 KiB appended to a file of its own, and fdatasync. With `--redis` it is a node of a cluster, which asks Redis
+instead; measured in between is a PING. Checked: each task completed, in one attempt.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ OWNERSHIP = (
     Case(
         Bug("a zombie is heard", MEMORY, FENCED, "", "F4"),
         "nodes",
-        "0:300",
+        "600:700",
         slow=True,
     ),
     Case(
@@ -123,7 +123,7 @@ PROMISES = (
             "L5",
         ),
         "calm",
-        "0:300",
+        "700:800",
     ),
     Case(
         Bug(
@@ -237,7 +237,7 @@ TIME = (
             (Edit(SCHEDULES, REVISION + "        return", "        self.revision += 1\n        return"),),
         ),
         "weak",
-        "0:600",
+        "9500:9600",
         slow=True,
     ),
 )
@@ -300,7 +300,7 @@ BUDGETS = (
             "L1",
         ),
         "weak",
-        "2500:2600",
+        "200:300",
         slow=True,
     ),
 )
