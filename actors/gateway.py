@@ -1,42 +1,37 @@
-"""The door between threads and actors: the only place that waits for an actor's answer, and always for a bounded time.
-
-Reads go straight to the store, in the calling thread. See `api/gateway.py` for what each method promises; this class
-fits that protocol. State: a cap on threads that wait for tasks to finish.
+"""The door between threads and actors. Reads go straight to the store, in the calling thread; all else is asked of
+QueueActor (`asking.py`). See `api/gateway.py` for what each method promises; this class fits that protocol. State: a
+cap on threads that wait for tasks to finish.
 """
 
 from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from queue import Empty, SimpleQueue
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from queue import Empty
 
 from msgspec.structs import replace
 
+from actors.asking import Results, ask
 from actors.callers import Callers
 from actors.handle import Handle
-from actors.interpreter import give_way
 from actors.leases import Leases
-from actors.messages import Admit, Lend, Message, Operate, Replied
+from actors.messages import Lend, Operate
 from actors.schedules import Schedules
+from actors.submits import Submits
 from actors.views import Views
 from actors.watchers import Watchers
 from storage import verbs as v
-from storage.receipts import receipt
-from storage.store import Result, Store, Verb
+from storage.store import Store, Verb
 from taskqueue.core import errors
 from taskqueue.core import events as ev
 from taskqueue.core.clock import SECOND, Clock
 from taskqueue.core.config import Config
 from taskqueue.core.ids import Ids
 from taskqueue.core.states import TRANSITIONS, VERBS
-from taskqueue.core.submission import Submission, fill
-from taskqueue.core.task import TERMINAL, WAITING, Draft, Status, Task
-from taskqueue.core.views import DeadCount, Declaration, Filter, Page, Receipt, matches
+from taskqueue.core.task import TERMINAL, WAITING, Status, Task
+from taskqueue.core.views import DeadCount, Filter, Page, matches
 from taskqueue.handlers import Handler
-
-ANSWER_WITHIN = 10.0
-"""Seconds that a thread waits for the actors; then the outcome is unknown."""
 
 ACTIONS: dict[str, type[ev.Cancel] | type[ev.Retry] | type[ev.Replay] | type[ev.Delete]] = {
     "cancel": ev.Cancel,
@@ -44,67 +39,9 @@ ACTIONS: dict[str, type[ev.Cancel] | type[ev.Retry] | type[ev.Replay] | type[ev.
     "replay": ev.Replay,
     "delete": ev.Delete,
 }
-STEP = 250
-"""So many tasks of a batch are handed on at once: the store takes them while the next are read."""
-
 BULK_STEP = 500
 FIRST_LOOK = 0.02
 """Seconds after which who waits for a task looks whether another node has finished it; then ever more rarely."""
-
-
-class Waiter:
-    """An address for one answer to one thread."""
-
-    def __init__(self) -> None:
-        self._box: SimpleQueue[Message] = SimpleQueue()
-
-    def tell(self, message: Message) -> bool:
-        self._box.put(message)
-        return True
-
-    def wait(self, seconds: float) -> Message | None:
-        """The answer, or None when it did not come in time."""
-        try:
-            return self._box.get(timeout=seconds)
-        except Empty:
-            return None
-
-
-class _Once:
-    """Asks once, and gives the same answer, or raises the same error, from then on."""
-
-    def __init__(self, ask: Callable[[], dict[str, Declaration]]) -> None:
-        self._ask = ask
-        self._answer: dict[str, Declaration] | errors.StoreError | None = None
-
-    def __call__(self) -> dict[str, Declaration]:
-        if self._answer is None:
-            try:
-                self._answer = self._ask()
-            except errors.StoreError as error:
-                self._answer = error
-        if isinstance(self._answer, errors.StoreError):
-            raise self._answer
-        return self._answer
-
-
-class _Awaited:
-    """A submit that nobody waits for, and the address for its answer."""
-
-    def __init__(self, draft: Draft, ready: Callable[[], None]) -> None:
-        self.draft = draft
-        self.within = round(ANSWER_WITHIN * SECOND)
-        self._ready = ready
-        self._reply: Message | None = None
-
-    def tell(self, message: Message) -> bool:
-        self._reply = message
-        self._ready()
-        return True
-
-    def receipt(self) -> Receipt:
-        result = self._reply.results[0] if isinstance(self._reply, Replied) else _unknown()
-        return receipt(self.draft, result)
 
 
 class NodeGateway:
@@ -129,9 +66,7 @@ class NodeGateway:
         self._ids = ids
         self._store = store
         self._queue = queue
-        self._handlers = handlers
         self._watchers = watchers
-        self._declared: tuple[int, dict[str, Declaration]] = (-SECOND, {})
         self._seats = threading.BoundedSemaphore(max(1, config.api_threads // 2))
         self.queues = views.queues
         self.handlers = views.handlers
@@ -143,15 +78,17 @@ class NodeGateway:
         self.notes = views.notes
         self.metrics = views.metrics
         self.answered = views.answered
-        self._live = views.live
 
+        submits = Submits(config=config, clock=clock, ids=ids, store=store, queue=queue, handlers=handlers)
+        self.submit = submits.submit
+        self.submit_soon = submits.submit_soon
         self.schedules = Schedules(
             clock=clock,
             ids=ids,
             store=store,
             handlers=handlers,
             declared=views.scheduled,
-            ask=lambda verbs, note: self._ask(_operate(verbs, note)),
+            ask=self._do,
             submit=self.submit,
             get=self.get,
         )
@@ -163,84 +100,9 @@ class NodeGateway:
             handlers=handlers,
             callers=callers,
             seats=self._seats,
-            ask=lambda verbs, task: self._ask(lambda waiter: Lend(verbs=verbs, task=task, reply_to=waiter)),
+            ask=lambda verbs, task: ask(queue, lambda waiter: Lend(verbs=verbs, task=task, reply_to=waiter)),
             open_doors=open_doors,
         )
-
-    # -- tasks in ------------------------------------------------------------------------------------------------------
-
-    def submit(
-        self, submissions: Iterable[Submission], *, atomic: bool = False, note: v.Note | None = None
-    ) -> list[Receipt]:
-        elsewhere = _Once(self._elsewhere)
-        receipts: list[Receipt | None] = []
-        asked: list[tuple[list[Draft], Waiter | None]] = []
-        drafts: list[Draft] = []
-        for submission in submissions:
-            try:
-                drafts.append(self._draft(submission, elsewhere))
-                receipts.append(None)
-            except errors.InvalidInput as error:
-                receipts.append(Receipt(id=submission.id or "", error=error))
-            except errors.StoreError as error:
-                if not asked:
-                    raise
-                # The first may be stored by now: what became of each has to be told.
-                unsure = errors.Unavailable(str(error), task_id=submission.id)
-                receipts.append(Receipt(id=submission.id or "", error=unsure))
-            if len(drafts) == STEP and not atomic:
-                asked.append((drafts, self._admit(drafts, atomic, note)))
-                drafts = []
-                give_way()
-        if atomic and len(drafts) < len(receipts):
-            innocent = errors.Bystander("not stored, because another task of this batch was refused")
-            spared = iter(drafts)
-            return [receipt or Receipt(id=next(spared).id, error=innocent) for receipt in receipts]
-        if drafts:
-            asked.append((drafts, self._admit(drafts, atomic, note)))
-        deadline = self._clock.monotonic() + round(ANSWER_WITHIN * SECOND)
-        answers = (one for some, waiter in asked for one in self._admitted(some, waiter, deadline, atomic))
-        return [receipt if receipt is not None else next(answers) for receipt in receipts]
-
-    def submit_soon(self, submission: Submission, ready: Callable[[], None]) -> _Awaited | None:
-        handler = self._handlers.get(submission.handler)
-        at, declared = self._declared
-        if handler.binding.own if handler is not None else self._clock.monotonic() - at >= SECOND:
-            return None
-        awaited = _Awaited(self._draft(submission, lambda: declared), ready)
-        if not self._queue.tell(Admit(drafts=(awaited.draft,), atomic=False, reply_to=awaited)):
-            awaited.tell(Replied(results=(errors.StoreError("the queue's actor is down"),)))
-        return awaited
-
-    def _draft(self, submission: Submission, elsewhere: Callable[[], dict[str, Declaration]]) -> Draft:
-        handler = self._handlers.get(submission.handler)
-        if handler is not None:
-            handler.bind(submission.payload)
-        declaration = handler.declaration() if handler is not None else elsewhere().get(submission.handler)
-        return fill(submission, submission.id or self._ids.new(), declaration, self._config)
-
-    def _elsewhere(self) -> dict[str, Declaration]:
-        """What other nodes declared, at most a second old."""
-        at, declared = self._declared
-        now = self._clock.monotonic()
-        if now - at >= SECOND:
-            declared = {one.name: one for member in self._store.members() for one in member.handlers}
-            self._declared = (now, declared)
-        return declared
-
-    def _admit(self, drafts: list[Draft], atomic: bool, note: v.Note | None) -> Waiter | None:
-        waiter = Waiter()
-        told = self._queue.tell(Admit(drafts=tuple(drafts), atomic=atomic, reply_to=waiter, note=note))
-        return waiter if told else None
-
-    def _admitted(self, drafts: list[Draft], waiter: Waiter | None, deadline: int, atomic: bool) -> list[Receipt]:
-        try:
-            results = self._reply(waiter, max(0.0, (deadline - self._clock.monotonic()) / SECOND))
-        except errors.Unavailable as error:
-            return [Receipt(id=draft.id, error=errors.Unavailable(str(error), task_id=draft.id)) for draft in drafts]
-        if atomic and len(results) == 1 and not isinstance(results[0], v.Submitted):
-            results = results * len(drafts)
-        return [receipt(draft, result) for draft, result in zip(drafts, results, strict=True)]
 
     # -- tasks seen ----------------------------------------------------------------------------------------------------
 
@@ -293,7 +155,7 @@ class NodeGateway:
         return None if action == "delete" else answer.task
 
     def _operate(self, event: ev.Event, note: v.Note) -> v.Answer:
-        (answer,) = self._ask(_operate((event,), note))
+        (answer,) = self._do((event,), note)
         assert isinstance(answer, v.Answer)
         if answer.code is ev.Code.NOT_FOUND:
             raise errors.NotFound(f"no task has the id {event.id}")
@@ -317,7 +179,7 @@ class NodeGateway:
                 done += len(step)
                 continue
             verbs = tuple(ACTIONS[action](id=task_id, op=self._ids.new()) for task_id in step)
-            answers = self._ask(_operate(verbs, note))
+            answers = self._do(verbs, note)
             done += sum(isinstance(answer, v.Answer) and answer.code is ev.Code.OK for answer in answers)
         return done
 
@@ -343,10 +205,10 @@ class NodeGateway:
     # -- queues and nodes ----------------------------------------------------------------------------------------------
 
     def pause(self, queue: str, *, by: str = "") -> None:
-        self._ask(_operate((v.Pause(queue),), v.Note(by, "pause", queue)))
+        self._do((v.Pause(queue),), v.Note(by, "pause", queue))
 
     def resume(self, queue: str, *, by: str = "") -> None:
-        self._ask(_operate((v.Resume(queue),), v.Note(by, "resume", queue)))
+        self._do((v.Resume(queue),), v.Note(by, "resume", queue))
 
     def purge(self, queue: str, *, by: str = "") -> int:
         here = Filter(queue=queue, before=self._clock.now())
@@ -354,31 +216,9 @@ class NodeGateway:
         return sum(self._bulk("cancel", replace(here, status=status), None, False, note) for status in sorted(WAITING))
 
     def drain(self, node: str, on: bool, *, by: str = "") -> None:
-        (answer,) = self._ask(_operate((v.Drain(node, on),), v.Note(by, "drain" if on else "undrain", node)))
+        (answer,) = self._do((v.Drain(node, on),), v.Note(by, "drain" if on else "undrain", node))
         if isinstance(answer, v.Answer) and answer.code is ev.Code.NOT_FOUND:
             raise errors.NotFound(f"no live node is named {node}")
 
-    def _ask(self, message: Callable[[Waiter], Message]) -> tuple[Result | errors.StoreError, ...]:
-        """The results of what QueueActor was asked. Raises Unavailable where one was not done or is unknown."""
-        waiter = Waiter()
-        return self._reply(waiter if self._queue.tell(message(waiter)) else None, ANSWER_WITHIN)
-
-    def _reply(self, waiter: Waiter | None, seconds: float) -> tuple[Result | errors.StoreError, ...]:
-        """The same of what was asked before; None where nobody heard it."""
-        if waiter is None:
-            raise errors.Unavailable("the queue's actor is down")
-        reply = waiter.wait(seconds)
-        if not isinstance(reply, Replied):
-            raise errors.Unavailable(_unknown())
-        failed = next((result for result in reply.results if isinstance(result, errors.StoreError)), None)
-        if failed is not None and all(isinstance(result, errors.StoreError) for result in reply.results):
-            raise errors.Unavailable(str(failed))
-        return reply.results
-
-
-def _operate(verbs: tuple[Verb, ...], note: v.Note | None) -> Callable[[Waiter], Message]:
-    return lambda waiter: Operate(verbs=verbs, reply_to=waiter, note=note)
-
-
-def _unknown() -> str:
-    return f"no answer within {ANSWER_WITHIN:g} s; the outcome is unknown"
+    def _do(self, verbs: tuple[Verb, ...], note: v.Note | None) -> Results:
+        return ask(self._queue, lambda waiter: Operate(verbs=verbs, reply_to=waiter, note=note))

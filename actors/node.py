@@ -18,11 +18,12 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from actors.asking import Waiter
 from actors.board import Board
 from actors.callers import Announcer, Callers
 from actors.channel import Channel
 from actors.company import Company, check, time_of
-from actors.gateway import NodeGateway, Waiter
+from actors.gateway import NodeGateway
 from actors.health import HealthActor
 from actors.hints import Hints
 from actors.interpreter import collect_seldom, switch_often

@@ -94,8 +94,8 @@ def main() -> None:
         for name, values in (("latency_answer", answers), ("latency_start", starts), (f"latency_{step}", steps)):
             figures.setdefault(f"{name}_p50", []).append(statistics.median(values))
             figures.setdefault(f"{name}_p99", []).append(percentile(values, 99))
-        beyond = statistics.median(starts) - 2 * statistics.median(steps)
-        figures.setdefault(f"latency_beyond_{step}s", []).append(beyond)
+        beyond = statistics.median(starts) - statistics.median(steps)
+        figures.setdefault(f"latency_beyond_{step}", []).append(beyond)
     for name, values in figures.items():
         report(name, values, "ms", **about)
 

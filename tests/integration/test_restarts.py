@@ -26,7 +26,7 @@ def patient(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -
     """Deaths are not counted, and what a dead actor took along is asked again after moments."""
     monkeypatch.setattr("actors.supervisor.BUDGET", 100_000)
     monkeypatch.setattr("actors.scheduler.ANSWER_WITHIN", SECOND // 4)
-    monkeypatch.setattr("actors.gateway.ANSWER_WITHIN", 0.5)
+    monkeypatch.setattr("actors.asking.ANSWER_WITHIN", 0.5)
     monkeypatch.setattr("actors.queue.CONFIRM_WITHIN", SECOND // 4)
     caplog.set_level(logging.CRITICAL, logger="pykka")
     caplog.set_level(logging.CRITICAL, logger="taskqueue")

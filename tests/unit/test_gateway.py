@@ -9,10 +9,11 @@ from unittest.mock import MagicMock
 
 import pytest
 
-from actors import gateway as door
+from actors import asking
 from actors.callers import Callers
-from actors.gateway import STEP, NodeGateway
+from actors.gateway import NodeGateway
 from actors.messages import Admit, Message, Replied
+from actors.submits import STEP
 from actors.views import Views
 from actors.watchers import Watchers
 from storage import verbs as v
@@ -138,9 +139,9 @@ def test_pieces_that_fail_do_not_touch_the_others() -> None:
 
 def test_pieces_that_nobody_answers_are_waited_for_together(monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
-    monkeypatch.setattr(door, "ANSWER_WITHIN", 0.02)
-    real = door.Waiter.wait
-    monkeypatch.setattr(door.Waiter, "wait", lambda self, seconds: (waits.append(seconds), real(self, seconds))[1])
+    monkeypatch.setattr(asking, "ANSWER_WITHIN", 0.02)
+    real = asking.Waiter.wait
+    monkeypatch.setattr(asking.Waiter, "wait", lambda self, seconds: (waits.append(seconds), real(self, seconds))[1])
     rig = Rig(SystemClock())
     rig.queue.answer = lambda _: None
     receipts = rig.gateway.submit(bodies(5 * STEP))
