@@ -33,12 +33,14 @@ class Promising(Gate):
         super().__init__()
         self.promised: SimpleQueue[Later] = SimpleQueue()
         self.threads: list[str] = []
+        self.forwarded: list[set[str]] = []
         self.finish: Callable[[], Reply] = lambda: Reply("201 Created", [("X-Kind", "kept")], b"kept")
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
         if environ["PATH_INFO"] != "/soon":
             return super().__call__(environ, start_response)
         self.threads.append(threading.current_thread().name)
+        self.forwarded.append({name for name in environ if "FORWARDED" in name})
         later: Later | None = environ.get(LATER)
         body = environ["wsgi.input"].read()
         if body == b"raise":
@@ -309,3 +311,10 @@ def test_what_waits_behind_an_answer_that_was_given_up_is_begun_at_once(app, mon
     queue.give_up(clock.monotonic())
     assert begun == [connection] * 2
     assert len(queue) == 1
+
+
+def test_what_a_client_says_of_proxies_is_left_out_as_for_any_request(app: Promising) -> None:
+    said = {"X-Forwarded-For": "10.1.2.3", "X-Forwarded-Proto": "https", "Forwarded": "for=10.1.2.3"}
+    with soon(app) as server:
+        assert ask(server, post(b"now", **said)).text == b"now:now"  # type: ignore[attr-defined]
+    assert app.forwarded == [set()]
