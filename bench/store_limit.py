@@ -23,7 +23,7 @@ from storage import verbs as v
 from storage.redis import RedisStore, open_redis
 from storage.redis_calls import FIRST_TEXT, PER_CALL, Call, plan
 from storage.redis_link import Commands, exchange
-from storage.redis_rows import pack
+from storage.redis_rows import near, pack, pairs
 from taskqueue.core.clock import SystemClock
 from taskqueue.core.config import Config
 from taskqueue.core.events import Code
@@ -92,7 +92,7 @@ class Bare:
             (row[-3].decode(), "", OWNER, row[-2].decode(), FIRST_TEXT + n, row[1].decode())
             for n, row in enumerate(rows)
         ]
-        results = [row[-1] or dict(zip(row[:-3:2], row[1:-3:2], strict=True))[b"pay"] for row in rows]
+        results = [row[-1] or near(pairs(row[:-3])) for row in rows]
         codes = self._answer(Call("complete", pack(items), results, (), ()))[::2]
         if set(codes) != {b"ok"}:
             raise RuntimeError(f"outcomes were refused: {set(codes)}")

@@ -94,6 +94,11 @@ def task(fields: Fields, payload: bytes | None, result: bytes | None = None) -> 
         return _task({key: value for key, value in fields.items() if key not in damaged}, payload, result)
 
 
+def near(fields: Fields) -> bytes:
+    """A payload that stands in its task's hash; empty where it does not."""
+    return b"".join(fields.get(piece, b"") for piece in _PIECES)
+
+
 def unreadable(fields: Fields) -> dict[bytes, str]:
     """The fields that hold more than a plain value, and cannot be read: what a reader calls them."""
     damaged = {}
@@ -126,7 +131,7 @@ def _task(fields: Fields, payload: bytes | None, result: bytes | None) -> Task:
         id=_text(fields[b"id"]),
         handler=handler,
         queue=queue,
-        payload=payload or get(b"pay", b""),
+        payload=payload or near(fields),
         checksum=int(fields[b"sum"]),
         digest=fields[b"dig"].decode().encode("latin-1"),
         priority=int(fields[b"pri"]),
@@ -162,6 +167,7 @@ def _task(fields: Fields, payload: bytes | None, result: bytes | None) -> Task:
 
 
 _NEW = (b"ln", b"st", b"no", b"at", b"pri", b"sum", b"dig", b"to", b"ret")
+_PIECES = (b"pay", b"pay2", b"pay3")
 _FIELDS, _VALUES = slice(0, 2 * len(_NEW), 2), slice(1, 2 * len(_NEW), 2)
 
 
@@ -174,10 +180,11 @@ def first_run(flat: Row, payload: bytes | None, task_id: bytes, fence: bytes, ru
     most are so. None for any other. `flat`: its hash as `bear` in `lib_birth.lua` left it.
     """
     owner, node, request, now = run
-    if len(flat) > 2 * len(_NEW):
-        if len(flat) != 2 * len(_NEW) + 2 or flat[-2] != b"pay":
+    more = tuple(flat[2 * len(_NEW) :: 2])
+    if more:
+        if more != _PIECES[: len(more)]:
             return None
-        payload = flat[-1]
+        payload = b"".join(flat[2 * len(_NEW) + 1 :: 2])
     if tuple(flat[_FIELDS]) != _NEW or payload is None:
         return None
     lane, _, _, at, priority, checksum, digest, timeout, retries = flat[_VALUES]

@@ -59,6 +59,11 @@ local lists, expired, given_up = {}, {}, 0 -- a lane's list is shared by the gro
 
 local mine = {} -- what enters the set of the owner
 
+-- Are further pieces of its payload all that a task has after the first?
+local function bodily(flat, size)
+  return flat[21] == 'pay2' and (size == 22 or (size == 24 and flat[23] == 'pay3'))
+end
+
 local function take(list, group, rows, bodies)
   local id, lane = list.id, list.lane
   local key = prefix .. 'task:' .. id
@@ -67,7 +72,7 @@ local function take(list, group, rows, bodies)
   local t = { id = id }
   local size = #flat
   local plain = flat[1] == 'ln' and flat[3] == 'st' and flat[5] == 'no'
-  if plain and (size == 18 or (size == 20 and flat[19] == 'pay')) then -- as `bear` left it: there is nothing else
+  if plain and (size == 18 or (flat[19] == 'pay' and (size == 20 or bodily(flat, size)))) then -- as `bear` left it
     t.ln, t.st, t.no, t.pay = flat[2], flat[4], flat[6], flat[20]
   else
     for n = 1, size, 2 do t[flat[n]] = flat[n + 1] end

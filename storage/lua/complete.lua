@@ -57,21 +57,18 @@ for n, item in ipairs(items) do
   if lane then
     say(n, 'ok', 'C')
     local result = item[5] and not (rare and rare[2]) and ARGV[item[5]]
-    local far = result and #result > 64
-    if far then call('SET', prefix .. 'result:' .. id, result) end
-    local field = far and 'far' or 'out'
-    local new, expected = nil, 1
-    if op == '' then
-      if result then
-        new, expected = call('HSET', key, 'st', 'C', 'fin', now, field, far and '1' or result), 2
-      else
-        new = call('HSET', key, 'st', 'C', 'fin', now)
-      end
-    elseif result then
-      new, expected = call('HSET', key, 'st', 'C', 'fin', now, 'op', op, field, far and '1' or result), 3
+    local more
+    if not result then
+      more = {}
+    elseif #result > NEAR then
+      call('SET', prefix .. 'result:' .. id, result)
+      more = { 'far', '1' }
     else
-      new, expected = call('HSET', key, 'st', 'C', 'fin', now, 'op', op), 2
+      more = pieces('out', result)
     end
+    if op ~= '' then more[#more + 1], more[#more + 2] = 'op', op end
+    local new = call('HSET', key, 'st', 'C', 'fin', now, unpack(more))
+    local expected = 1 + #more / 2
     if rare then
       if rare[3] or rare[4] then call('HDEL', key, 'err', 'msg', 'cau', 'solo') end
       if rare[5] then leave(prefix .. 'busy:' .. rare[5], id) end

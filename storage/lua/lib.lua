@@ -24,6 +24,24 @@ local items = cmsgpack.unpack(ARGV[5])
 -- it as a fraction, which takes several times as long.
 local function text(number) return format('%d', number) end
 
+-- A payload or result that stands in its task's hash: in pieces of 64 bytes, since a hash with a longer value takes
+-- several times the memory (hash-max-listpack-value). One of more than NEAR bytes has a key of its own, which takes more
+-- time than three pieces do.
+local NEAR = 192
+
+local function pieces(field, body) -- {field, piece, ...}
+  local size = #body
+  if size <= 64 then return { field, body } end
+  local found = { field, string.sub(body, 1, 64), field .. '2', string.sub(body, 65, 128) }
+  if size > 128 then found[5], found[6] = field .. '3', string.sub(body, 129) end
+  return found
+end
+
+local function whole(t, field) -- nil where it has none
+  local second = t[field .. '2']
+  return second and t[field] .. second .. (t[field .. '3'] or '') or t[field]
+end
+
 -- The answer of a call that has a name: kept for a minute.
 local function answer(reply)
   if ARGV[4] ~= '' then call('SET', prefix .. 'said:' .. ARGV[4], cmsgpack.pack(reply), 'PX', 60000) end

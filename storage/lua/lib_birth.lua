@@ -19,19 +19,15 @@ local function bear(n, d, no)
     if d[11] and d[11] > eligible then eligible = d[11] end
     due = d[14] and d[11] or eligible -- a schedule's due time that has passed is when it is due, all the same
   end
-  local body = 'pay'
-  if #payload > 64 then
+  local body
+  if #payload > NEAR then
     call('SET', prefix .. 'body:' .. id, payload)
-    body = #payload > 65536 and 'big'
-    payload = '1'
-  end
-  if body then
-    call('HSET', key, 'ln', lane, 'st', 'P', 'no', no, 'at', now, 'pri', written[d[5]], 'sum', d[3], 'dig', d[4],
-      'to', written[d[6]], 'ret', written[d[7]], body, payload)
+    body = #payload > 65536 and { 'big', '1' } or {}
   else
-    call('HSET', key, 'ln', lane, 'st', 'P', 'no', no, 'at', now, 'pri', written[d[5]], 'sum', d[3], 'dig', d[4],
-      'to', written[d[6]], 'ret', written[d[7]])
+    body = pieces('pay', payload)
   end
+  call('HSET', key, 'ln', lane, 'st', 'P', 'no', no, 'at', now, 'pri', written[d[5]], 'sum', d[3], 'dig', d[4],
+    'to', written[d[6]], 'ret', written[d[7]], unpack(body))
   local born = births[lane]
   if not born then
     born = { {}, {} }

@@ -107,8 +107,8 @@ local function shown(t)
     flat[#flat + 1] = field
     flat[#flat + 1] = value
   end
-  local body = t.pay or call('GET', prefix .. 'body:' .. t.id)
-  return { flat, body, t.out or (t.far and call('GET', prefix .. 'result:' .. t.id)) or false }
+  local body = whole(t, 'pay') or call('GET', prefix .. 'body:' .. t.id)
+  return { flat, body, whole(t, 'out') or (t.far and call('GET', prefix .. 'result:' .. t.id)) or false }
 end
 
 -- An operator's event on each item {id, op, ...}: `states` are those that allow it.

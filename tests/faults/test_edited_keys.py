@@ -60,11 +60,11 @@ def deck() -> Iterator[Driver]:
 def busy(deck: Driver) -> None:
     """Something of every sort, some of it due, some over, some held by the dead."""
     for name in ("dead", "ours", "late"):
-        deck.add(name, tags=("x",), payload=b'"' + b"y" * 100 + b'"')
+        deck.add(name, tags=("x",), payload=b'"' + b"y" * 200 + b'"')
         deck.run("c" if name == "dead" else "a", name)
         deck.do(ev.Report(id=name, owner=deck.get(name).owner or "", fence=deck.get(name).fence, fraction=0.5))
     deck.run("b", "done")
-    deck.happens(ev.Complete, "done", result=b'"' + b"y" * 100 + b'"')
+    deck.happens(ev.Complete, "done", result=b'"' + b"y" * 200 + b'"')
     deck.add("retried")
     deck.run("a", "retried", retries=2)
     deck.fail("retried", delay=SECOND)
@@ -220,10 +220,10 @@ def test_whatever_is_edited_everything_is_answered(deck: Driver, client: redis.R
 
 
 def test_what_was_deleted_while_it_ran_is_not_there_when_it_ends(deck: Driver, client: redis.Redis) -> None:
-    deck.add("t1", payload=b'"' + b"y" * 100 + b'"')
+    deck.add("t1", payload=b'"' + b"y" * 200 + b'"')
     fence, key = deck.run("a").fence, prefix(SPACE) + "task:t1"
     client.delete(key)
-    ends = ev.Complete(id="t1", op="o", owner="a", fence=fence, result=b'"' + b"x" * 100 + b'"')
+    ends = ev.Complete(id="t1", op="o", owner="a", fence=fence, result=b'"' + b"x" * 200 + b'"')
     assert deck.do(ends).code is Code.NOT_FOUND
     assert not client.exists(key, prefix(SPACE) + "body:t1", prefix(SPACE) + "result:t1")
     assert deck.store.held("a") == []

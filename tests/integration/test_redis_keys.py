@@ -61,8 +61,9 @@ def busy(deck: Driver) -> None:
     """Something of every sort."""
     list(cases(deck))
     deck.add("large", payload=BODY * 700, tags=("x",), key="k", schedule="s", expires_at=deck.now + MINUTE)
-    deck.run("b", "kept", handler="kept", payload=BODY)
-    deck.happens(ev.Complete, "kept", result=BODY)
+    for name, body in (("kept", BODY + b" " * 50), ("large result", BODY * 2)):
+        deck.run("b", name, handler=name, payload=body)
+        deck.happens(ev.Complete, name, result=body)
     deck.do(v.PutSchedule(v.Schedule(id="s", spec=b"{}", cursor=1, skipped={"misfire": 1})))
     deck.do(v.Pause("q"))
     deck.do(v.Drain("b"))

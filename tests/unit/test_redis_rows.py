@@ -23,14 +23,14 @@ def short_way(flat: list[bytes], body: bytes | None) -> object:
     return rows.first_run(flat, body, b"t1", LATER, ("o", b"n", 7, LATER))
 
 
-@given(st.binary(max_size=16), st.integers(0, 9), st.integers(0, 2**31), st.integers(0, 100), st.booleans())
-def test_both_ways_tell_the_same(digest: bytes, priority: int, timeout: int, retries: int, beside: bool) -> None:
+@given(st.binary(max_size=16), st.integers(0, 9), st.integers(0, 2**31), st.integers(0, 100), st.integers(0, 3))
+def test_both_ways_tell_the_same(digest: bytes, priority: int, timeout: int, retries: int, pieces: int) -> None:
     flat = [*PLAIN]
     flat[9], flat[13] = b"%d" % priority, digest.decode("latin-1").encode()
     flat[15], flat[17] = b"%d" % timeout, b"%d" % retries
-    body = b"[1]" if beside else None
-    if not beside:
-        flat += [b"pay", b'{"n":1}']
+    near = [b"pay", b'{"n":', b"pay2", b"1", b"pay3", b"}"][: 2 * pieces]
+    flat += near
+    body = None if near else b"[1]"
     task = short_way(flat, body)
     assert task is not None
     assert task == long_way(flat, body)
@@ -38,7 +38,11 @@ def test_both_ways_tell_the_same(digest: bytes, priority: int, timeout: int, ret
 
 @pytest.mark.parametrize(
     "more",
-    [[b"pay", b"1", b"exp", LATER], [b"exp", LATER], [b"big", b"1"], [b"pay", b"1", b"att", b"1"], [b"key", b"k"], []],
+    [
+        *([], [b"big", b"1"], [b"exp", LATER], [b"key", b"k"], [b"pay2", b"1"]),
+        *([b"pay", b"1", b"exp", LATER], [b"pay", b"1", b"att", b"1"], [b"pay", b"1", b"pay3", b"1"]),
+        [b"pay", b"1", b"pay2", b"1", b"key", b"k"],
+    ],
 )
 def test_a_task_that_has_anything_else_goes_the_long_way(more: list[bytes]) -> None:
     assert short_way([*PLAIN, *more], None) is None
