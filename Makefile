@@ -4,8 +4,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 # `worksteal` keeps a module's tests together, and with them the nodes that they share, and lets nobody idle at the end.
-# Three, on two cores as well, since many tests mostly wait. More would only make tests with bounds late.
-SPREAD ?= -n 3 --dist worksteal
+# Four, on two cores as well, since many tests mostly wait.
+SPREAD ?= -n 4 --dist worksteal
 PYTEST = $(BIN)/pytest $(SPREAD) -m "not slow"
 
 .DEFAULT_GOAL := help

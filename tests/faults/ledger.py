@@ -1,7 +1,8 @@
 """What handlers did, in a file that every process appends to and syncs: a witness that does not trust the store.
 
-One line a mark: task, fence, attempt, phase (`start`, then `end` or `fail`), pid, and the checksum of the payload where
-the handler takes one. The order in the file is the order of events.
+One line a mark: task, fence, attempt, phase (`start`, then `end` or `fail`), pid, the checksum of the payload where the
+handler takes one, and a dot. The order in the file is the order of events. A kill can cut a write where it crosses a
+page, so each begins on a line of its own, and what has no dot was not said.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class Ledger:
 
     def mark(self, task: str, fence: int, attempt: int, phase: str, sum: str = "") -> None:
         """Append a mark; it is on disk when this returns."""
-        os.write(self._file, f"{task} {fence} {attempt} {phase} {os.getpid()} {sum or '-'}\n".encode())
+        os.write(self._file, f"\n{task} {fence} {attempt} {phase} {os.getpid()} {sum or '-'} .\n".encode())
         os.fsync(self._file)
 
 
@@ -49,7 +50,7 @@ class Reader:
                 file.seek(self._at)
                 lines, end, _ = file.read().rpartition(b"\n")
             self._at += len(lines) + len(end)
-            self._marks += [_mark(line) for line in lines.decode().splitlines()]
+            self._marks += [_mark(line) for line in lines.decode().splitlines() if line.endswith(" .")]
         return self._marks
 
 
@@ -59,5 +60,5 @@ def read(path: Path) -> list[Mark]:
 
 
 def _mark(line: str) -> Mark:
-    task, fence, attempt, phase, pid, total = line.split()
+    task, fence, attempt, phase, pid, total, _ = line.split()
     return Mark(task, int(fence), int(attempt), phase, int(pid), total.replace("-", ""))
