@@ -2,7 +2,7 @@
 left with one?
 
 Submits: `RedisStore.execute` in batches of 1,000 (payload of 100 bytes). The limit of a drain: the scripts of claims
-and outcomes in a bare loop over one connection, a hundred tasks each, where an answer becomes nothing but the next
+and outcomes in a bare loop over one connection, PER_CALL tasks each, where an answer becomes nothing but the next
 call: no actors, no handlers, no records. Then a node drains as many from the same server. Both in 10 handlers x 3
 queues x 4 priorities, turn by turn. Checked: every submit stored, every task claimed once, every outcome taken.
 """
