@@ -258,6 +258,7 @@ class SchedulerActor(NodeActor):
 
     def _work_found(self, found: WorkFound) -> None:
         self._disown()
+        self._pool.withdraw()  # what is under way does not change from here on
         if found.request != self._pool.request or not self._pool.asking:
             return
         self._left, self._asked_at = 0, None
@@ -365,5 +366,5 @@ class SchedulerActor(NodeActor):
             self._wake(Wake())
         else:
             self._overseer.give_back(running=False)
-            self._asked_at = None
+            self._left, self._asked_at = 0, None
             self._claim()  # what a claim under way has taken is known the sooner, and goes back

@@ -25,6 +25,12 @@ from taskqueue.core.errors import StoreError
 PER_CALL = 250
 """How many verbs share one call at most: enough to write to each lane seldom, few enough for a few milliseconds."""
 
+PER_OPERATION = 100
+"""The same of events that are answered with whole tasks."""
+
+MOST_BYTES = 4 << 20
+"""No further verb joins a call whose payloads and results have so many bytes together: they take their time, too."""
+
 MOST_CLAIMED = 1_000
 """How many tasks one claim hands out at most."""
 
@@ -74,14 +80,28 @@ def plan(verbs: Sequence[Verb], refused: dict[int, StoreError], held: Plain | No
             raise TypeError(f"not a verb of a store: {type(verb).__name__}")
     calls: list[Call] = []
     for kind, places in _runs(verbs):
-        step = PER_CALL if kind in TOGETHER else 1
-        for at in range(0, len(places), step):
-            some = places[at : at + step]
+        for some in _portions(kind, places, verbs):
             try:
                 calls.append(_call(kind, some, verbs, held))
             except BAD_INPUT:
                 calls += _each(kind, some, verbs, refused, held)
     return calls
+
+
+def _portions(kind: type[Any], places: list[int], verbs: Sequence[Verb]) -> Iterator[list[int]]:
+    """Which of these verbs share a call."""
+    if kind not in TOGETHER:
+        yield from ([place] for place in places)
+        return
+    most, size_of = (PER_OPERATION if kind in OPERATIONS else PER_CALL), SIZES.get(kind)
+    start = size = 0
+    for n, place in enumerate(places):
+        if n - start == most or size >= MOST_BYTES:
+            yield places[start:n]
+            start, size = n, 0
+        if size_of is not None:
+            size += size_of(verbs[place])
+    yield places[start:]
 
 
 def _each(
@@ -255,6 +275,15 @@ MAKERS: dict[type[Any], tuple[str, Make]] = {
 
 TOGETHER = frozenset({v.Submit, v.Renew, *(kind for kind in MAKERS if issubclass(kind, ev.Event))})
 """What shares a call."""
+
+OPERATIONS = frozenset({ev.Cancel, ev.Retry, ev.Replay, ev.Update, ev.Delete})
+"""What is answered with the whole task."""
+
+SIZES: dict[type[Any], Callable[[Any], int]] = {
+    v.Submit: lambda verb: len(verb.draft.payload),
+    ev.Complete: lambda event: len(event.result or b""),
+}
+"""The bytes that travel beside what a verb says."""
 
 BESIDE = {v.Beat: "live"}
 """What is read beside a call."""

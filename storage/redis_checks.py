@@ -21,11 +21,14 @@ from taskqueue.core.clock import SECOND
 from taskqueue.core.config import Config
 from taskqueue.core.errors import ConfigError
 
-SCHEMA = 1
-"""Version of what is stored."""
+SCHEMA = 2
+"""Version of what is stored. 2: payloads and results of 65 to 192 bytes stand in pieces."""
 
-OLDEST_READER = 1
+OLDEST_READER = 2
 """The oldest version that can read it; a node of an older one refuses to start."""
+
+OLDEST_DATA = 1
+"""The oldest version that can be read here; it becomes `SCHEMA`."""
 
 LEAST_VERSION = (7, 0)
 
@@ -77,7 +80,7 @@ def inspect(wire: Wire, config: Config) -> Facts:
         dataset, schema, reader, aging = _open(wire, config)
     except rx.NoPermissionError as error:
         raise ConfigError(f"redisAddress: the user may not do what a node has to: {error}") from None
-    if int(reader) > SCHEMA or int(schema) < OLDEST_READER:
+    if int(reader) > SCHEMA or int(schema) < OLDEST_DATA:
         raise ConfigError(
             f"namespace {config.namespace}: its data has schema {int(schema)}, and this version reads {SCHEMA}"
         )
@@ -170,6 +173,6 @@ def _durability(wire: Wire, info: dict[str, str], config: Config) -> tuple[str, 
 
 def _open(wire: Wire, config: Config) -> Any:
     keys = fixed(config.namespace)
-    wanted = pack((secrets.token_hex(8), SCHEMA, OLDEST_READER, str(config.priority_aging)))
+    wanted = pack((secrets.token_hex(8), SCHEMA, OLDEST_READER, str(config.priority_aging), OLDEST_DATA))
     sha = scripts()["open"].sha
     return ask(wire, "EVALSHA", sha, len(keys), *keys, prefix(config.namespace), "", 0, "", wanted)

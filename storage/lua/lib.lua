@@ -37,9 +37,10 @@ local function pieces(field, body) -- {field, piece, ...}
   return found
 end
 
-local function whole(t, field) -- nil where it has none
+local function whole(t, field) -- nil where it has none; without what somebody has removed, which its checksum tells
   local second = t[field .. '2']
-  return second and t[field] .. second .. (t[field .. '3'] or '') or t[field]
+  if second then return (t[field] or '') .. second .. (t[field .. '3'] or '') end
+  return t[field]
 end
 
 -- The answer of a call that has a name: kept for a minute.

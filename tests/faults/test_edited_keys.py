@@ -231,6 +231,22 @@ def test_what_was_deleted_while_it_ran_is_not_there_when_it_ends(deck: Driver, c
     assert_sound(deck.store)
 
 
+@pytest.mark.parametrize("piece", ["pay", "pay2", "pay3"])
+def test_a_payload_of_which_a_piece_is_gone_is_given_up_and_troubles_no_neighbour(
+    deck: Driver, client: redis.Redis, piece: str
+) -> None:
+    for name in ("t1", "t2", "t3"):
+        deck.add(name, payload=b'"' + b"y" * 150 + b'"')
+    client.hdel(prefix(SPACE) + "task:t2", piece)
+    assert len(deck.store.find(Filter(), 10).tasks) == 3
+    assert deck.took("a") == ["t1", "t3"]
+    assert (deck.get("t2").status, len(deck.get("t2").payload) < 152) == (Status.DEAD_LETTERED, True)
+    answers = deck.store.execute([ev.Cancel(id=name) for name in ("t1", "t2", "t3")])
+    assert [isinstance(answer, v.Answer) for answer in answers] == [True] * 3
+    assert deck.happens(ev.Delete, "t2").code is Code.OK
+    assert_sound(deck.store)
+
+
 def test_where_a_run_stands_as_another_it_is_put_right(deck: Driver, client: redis.Redis) -> None:
     fence, key = deck.run("a").fence, prefix(SPACE) + "run:a"
     [(entry, number)] = client.zrange(key, 0, -1, withscores=True)

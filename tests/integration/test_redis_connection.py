@@ -21,7 +21,7 @@ from storage import verbs as v
 from storage.redis import RedisStore, open_redis
 from storage.store import open_store
 from taskqueue.core.addresses import Address, masked, parse_address
-from taskqueue.core.clock import SECOND, SystemClock
+from taskqueue.core.clock import SECOND, ManualClock, SystemClock
 from taskqueue.core.config import Config
 from taskqueue.core.errors import ConfigError
 from taskqueue.core.events import Code
@@ -29,7 +29,7 @@ from taskqueue.core.task import Status
 from taskqueue.core.views import Filter
 from tests.factories import draft
 from tests.redis_server import RedisServer, free_ports, until
-from tests.stores import everything
+from tests.stores import Driver, everything
 
 ME = v.Register(owner="a", node="a", host="h", pid=1, workers=1, queues=("*",), handlers=())
 
@@ -213,7 +213,44 @@ def test_a_server_that_changes_is_looked_at_again(
 def test_a_foreign_schema(servers: Servers) -> None:
     server = servers()
     server.client.hset("{taskqueue}:meta", mapping={"dataset": "x", "schema": 9, "min_reader": 9, "aging": 0})
-    assert refusal(server.url) == "namespace taskqueue: its data has schema 9, and this version reads 1"
+    assert refusal(server.url) == "namespace taskqueue: its data has schema 9, and this version reads 2"
+
+
+def test_data_of_the_schema_before_is_read_and_marked_for_those_who_cannot_read_what_comes(
+    servers: Servers, opened: Callable[..., RedisStore]
+) -> None:
+    server = servers()
+    store = opened(server.url)
+    deck = Driver(store, ManualClock())
+    deck.join("a")
+    payload = b'"' + b"p" * 98 + b'"'
+    deck.add("t1", payload=payload)
+    key, meta = "{taskqueue}:task:t1", "{taskqueue}:meta"
+    server.client.hdel(key, "pay", "pay2")
+    server.client.set("{taskqueue}:body:t1", payload)
+    server.client.hset(meta, mapping={"schema": 1, "min_reader": 1})
+    store = opened(server.url)
+    assert server.client.hmget(meta, "schema", "min_reader") == [b"2", b"2"]
+    deck = Driver(store, ManualClock())
+    [[task]] = deck.claim("a").tasks
+    assert task.payload == payload
+    assert task == deck.get("t1")
+
+
+@pytest.mark.parametrize(
+    ("schema", "reader"), [(0, 0), (3, 3), (3, 2), (1, 3)], ids=["older", "newer", "newer, readable", "odd"]
+)
+def test_no_other_data_is_marked(
+    servers: Servers, opened: Callable[..., RedisStore], schema: int, reader: int
+) -> None:
+    server = servers()
+    kept = {"dataset": "x", "schema": schema, "min_reader": reader, "aging": 0}
+    server.client.hset("{taskqueue}:meta", mapping=kept)
+    if (schema, reader) == (3, 2):
+        opened(server.url)
+    else:
+        refusal(server.url)
+    assert server.client.hmget("{taskqueue}:meta", *kept) == [str(value).encode() for value in kept.values()]
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,12 @@ a submit. Both actors unstarted, each told by hand what the other or the store w
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from actors.messages import Admit, FindWork, GiveBack, Registered, RunsEnded, SetClaiming, Wake, WorkFound, Write
+from actors.pool import Pool
 from actors.queue import QueueActor
 from actors.scheduler import ANSWER_WITHIN, SchedulerActor
 from storage import verbs as v
@@ -200,3 +203,43 @@ def test_a_full_answer_to_it_is_followed_by_the_next_claim(
     one, other = running(desk)
     end(desk, scheduler, one, other)
     assert asks(desk).groups == (CAPPED,)  # those of this handler only: the others brought less than was asked for
+
+
+class Interrupted(Pool):
+    """While the scheduler looks whether a claim is under way, something else happens, once."""
+
+    meanwhile: Callable[[], None] | None = None
+    _asking = False
+
+    @property
+    def asking(self) -> bool:  # type: ignore[override]
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            meanwhile()
+        return self._asking
+
+    @asking.setter
+    def asking(self, asking: bool) -> None:
+        self._asking = asking
+
+
+def test_a_second_answer_to_an_earlier_claim_is_not_taken_for_that_to_one_that_goes_meanwhile(desk: Desk) -> None:
+    pool = desk.pool = Interrupted(desk.pool.channels, desk.queue)
+    scheduler, queue = desk.scheduler_actor(), desk.queue_actor()
+    idle(desk, scheduler)
+    pool.meanwhile = lambda: queue.on_receive(Admit(drafts=(draft("a"),), atomic=False, reply_to=desk.reply))
+    scheduler.on_receive(WorkFound(request=1, claimed=v.Claimed(Code.OK, ((), (), ()))))
+    scheduler.on_receive(Wake())
+    claim = asks(desk)
+    assert claim.request == 2
+    found(desk, scheduler, "a")
+    assert desk.pool.keys() == {("a", 7)}
+
+
+def test_one_that_went_is_asked_again_at_once_where_no_more_is_to_be_claimed(
+    desk: Desk, scheduler: SchedulerActor, queue: QueueActor
+) -> None:
+    idle(desk, scheduler)
+    submit(desk, queue)
+    scheduler.on_receive(SetClaiming(on=False))
+    assert asks(desk).request == 2
