@@ -15,6 +15,7 @@ import json
 import os
 import random
 import string
+import time
 import urllib.error
 import urllib.request
 from datetime import datetime
@@ -29,6 +30,8 @@ TOKEN = os.environ["FUZZING_TOKEN"]
 URL = os.environ["FUZZING_URL"]
 NODE = os.environ["FUZZING_NODE"]
 COUNTS = Path(os.environ["FUZZING_COUNTS"])
+WITHIN = 60
+"""Seconds, for a task to be run."""
 
 NUMBERS = count(1)
 CHANCE = random.Random(1)
@@ -54,7 +57,7 @@ def ask(method: str, path: str, body: Any = None) -> Any:
         headers={"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"},
     )
     try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=WITHIN) as answer:
             return json.loads(answer.read() or b"null")
     except urllib.error.HTTPError:
         return None
@@ -76,8 +79,9 @@ def waiting() -> str:
 def failed() -> str:
     """One that waits for its retry, for an hour."""
     name = task("fail", retries=1_000)
-    while ask("GET", f"/api/tasks/{name}")["status"] in ("pending", "processing"):
-        pass
+    until = time.monotonic() + WITHIN
+    while (found := ask("GET", f"/api/tasks/{name}"))["status"] in ("pending", "processing"):
+        assert time.monotonic() < until, f"nobody ran {found}"
     return name
 
 
@@ -182,6 +186,8 @@ def after_call(context: Any, case: Any, response: Any) -> None:
         file.write(json.dumps([context.operation.label, case.method.upper(), response.status_code]) + "\n")
     if context.operation.label.endswith("/drain"):  # else the node would not be ready any more
         ask("POST", f"/api/cluster/nodes/{NODE}/undrain")
+    if context.operation.label == "POST /api/queues/{name}/pause":  # a name comes from an answer, too: default's
+        ask("POST", "/api/queues/default/resume")
 
 
 @schemathesis.check
