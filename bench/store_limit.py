@@ -23,7 +23,7 @@ from storage import verbs as v
 from storage.redis import RedisStore, open_redis
 from storage.redis_calls import FIRST_TEXT, PER_CALL, Call, plan
 from storage.redis_link import Commands, exchange
-from storage.redis_rows import near, pack, pairs
+from storage.redis_rows import pack
 from taskqueue.core.clock import SystemClock
 from taskqueue.core.config import Config
 from taskqueue.core.events import Code
@@ -74,26 +74,28 @@ class Bare:
     def drain(self, count: int) -> float:
         """Claim and complete until nothing is left; tasks/s."""
         began, done = time.monotonic(), 0
-        while rows := self._claim():
-            done += self._complete(rows)
+        while (claimed := self._claim())[1]:
+            done += self._complete(*claimed)
         span = time.monotonic() - began
         if done != count:
             raise RuntimeError(f"{done} tasks instead of {count}")
         return count / span
 
-    def _claim(self) -> Any:
+    def _claim(self) -> tuple[str, list[Any]]:
+        """The fence, and tasks as claim.lua answers plain ones: lane, at, new, payload, id."""
         self.request += 1
         [call] = plan([v.Claim(OWNER, self.request, (GROUP,))], {})
-        return self._answer(call)[6][0]
+        answer = self._answer(call)
+        plain, *_ = *answer[6][0], ()  # nothing at all where nothing waits
+        each = iter(plain)
+        return answer[1].decode(), list(zip(each, each, each, each, each, strict=True))
 
-    def _complete(self, rows: Any) -> int:
-        """`rows` as claim.lua answers them: fields ..., id, fence, payload; the result is what the payload was."""
-        items = [
-            (row[-3].decode(), "", OWNER, row[-2].decode(), FIRST_TEXT + n, row[1].decode())
-            for n, row in enumerate(rows)
-        ]
-        results = [row[-1] or near(pairs(row[:-3])) for row in rows]
-        codes = self._answer(Call("complete", pack(items), results, (), ()))[::2]
+    def _complete(self, fence: str, rows: list[Any]) -> int:
+        """The result of each is what the payload was."""
+        items: list[Any] = []
+        for n, row in enumerate(rows, FIRST_TEXT):
+            items += (row[4].decode(), "", OWNER, fence, n, row[0].decode())
+        codes = self._answer(Call("complete", pack(items), [row[3] for row in rows], (), ()))[::2]
         if set(codes) != {b"ok"}:
             raise RuntimeError(f"outcomes were refused: {set(codes)}")
         return len(codes)

@@ -146,8 +146,8 @@ def _call(kind: type[Any], places: Sequence[int], verbs: Sequence[Verb], held: P
     texts: list[bytes] = []
     about: list[Any] = [verbs[place] for place in places]
     items = [make(verb, texts) for verb in about]
-    if held is not None and kind is ev.Complete:
-        items = [(*item, held.lane(verb)) for item, verb in zip(items, about, strict=True)]
+    if kind is ev.Complete:
+        items = [one for item, verb in zip(items, about, strict=True) for one in (*item, _lane(held, verb))]
     name = b"" if kind in TOGETHER or kind in REPEATABLE else secrets.token_hex(8).encode()
     if kind is v.Submit:
         taken: Any = (False, items)
@@ -197,6 +197,10 @@ def _complete(verb: ev.Complete, texts: list[bytes]) -> Any:
         return (*_held(verb), False)
     texts.append(verb.result)
     return (*_held(verb), FIRST_TEXT + len(texts) - 1)
+
+
+def _lane(held: Plain | None, verb: ev.Complete) -> str | bool:
+    return (held is not None and held.lane(verb)) or False  # never None: a nil would end the array
 
 
 def _update(verb: ev.Update, _: list[bytes]) -> Any:

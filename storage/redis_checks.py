@@ -21,10 +21,11 @@ from taskqueue.core.clock import SECOND
 from taskqueue.core.config import Config
 from taskqueue.core.errors import ConfigError
 
-SCHEMA = 2
-"""Version of what is stored. 2: payloads and results of 65 to 192 bytes stand in pieces."""
+SCHEMA = 3
+"""Version of what is stored. 2: payloads and results of 65 to 192 bytes stand in pieces. 3: what a
+task was born with stands in one field."""
 
-OLDEST_READER = 2
+OLDEST_READER = 3
 """The oldest version that can read it; a node of an older one refuses to start."""
 
 OLDEST_DATA = 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from itertools import islice
 from typing import Any
 from zlib import crc32
 
@@ -59,15 +59,15 @@ def claimed(call: Call, reply: Any, run: Run, fetch: Fetch, aging: int) -> v.Cla
         missing = list(verb.groups)
         for n, group in enumerate(groups):
             before = len(damaged)
-            for task, row, lost in _read(verb, (now, node), group, fetch):
+            for task, fields, lost in _read((verb.owner, node, verb.request, now), group, fetch):
                 if intact(task) and not lost:
                     parts[n].append(task)
                 else:
                     log.error("task %s is damaged and given up: %s", task.id, said(lost) or "its payload")
-                    damaged.append(_as_it_was(task, row[:-3], texts, lost))
+                    damaged.append(_as_it_was(task, fields, texts, lost))
                     spoilt.append(task)
             missing[n] = replace(verb.groups[n], n=len(damaged) - before)
-        missing = _all_missing(verb, missing) if groups and groups[0] and not parts[0] else missing
+        missing = _all_missing(verb, missing) if groups and any(groups[0]) and not parts[0] else missing
         if not damaged:
             return v.Claimed(code, tuple(map(tuple, parts)), _number(due), _number(since), tuple(given_up))
         done = _give_up(damaged, texts, run)
@@ -108,27 +108,44 @@ def _waited(task: Task) -> tuple[Any, ...]:
     return *_run(task), str(task.fence), task.attempt - 1 or False, "", False, False, False, False, ()
 
 
-def _read(
-    verb: v.Claim, run: tuple[bytes, bytes], group: Any, fetch: Fetch
-) -> Iterator[tuple[Task, Any, dict[bytes, str]]]:
-    """The tasks of a group as they are now, each with its row, which says what it was, and what of that is lost."""
-    now, node = run
-    large = [row[-3].decode() for row in group if row[-1] is None and b"big" in row[:-3:2]]
+def _read(run: rows.Run, group: Any, fetch: Fetch) -> Iterator[tuple[Task, rows.Fields, dict[bytes, str]]]:
+    """The tasks of a group as they are now, each with the fields that it had before, where they are not those of a task
+    that was never run, and what of it is lost.
+    """
+    plain, others = group or ((), ())
+    each = iter(plain)
+    quick = zip(each, each, each, each, each, strict=True)
+    for row, place in _rows(others, fetch):
+        yield from ((rows.first_run(one, run), {}, {}) for one in islice(quick, place))
+        yield _again(run, *row)
+    yield from ((rows.first_run(one, run), {}, {}) for one in quick)
+
+
+Other = tuple[rows.Fields, bytes, bytes, bytes | None]
+"""Fields before the claim, id, fence, payload."""
+
+
+def _rows(others: Any, fetch: Fetch) -> Iterator[tuple[Other, int]]:
+    """What is no plain task of a group, and how many plain ones come between it and the one before it."""
+    each = iter(others)
+    found = [(place, rows.pairs(flat), *rest) for place, flat, *rest in zip(each, each, each, each, each, strict=True)]
+    large = [task_id.decode() for _, fields, task_id, _, body in found if body is None and b"big" in fields]
     bodies = dict(zip(large, fetch(large), strict=True)) if large else {}
-    for row in group:
-        *flat, task_id, fence, body = row
-        with suppress(*rows.UNREADABLE):  # then the long way says what of it is not
-            fresh = rows.first_run(flat, body, task_id, fence, (verb.owner, node, verb.request, now))
-            if fresh is not None:
-                yield fresh, row, {}
-                continue
-        fields = rows.pairs(flat)
-        lost = rows.unreadable(fields)
-        attempt = int(fields.get(b"att", 0)) + 1
-        fields |= {b"id": task_id, b"st": b"R", b"own": verb.owner, b"nod": node, b"req": verb.request, b"fe": fence}
-        fields |= {b"att": attempt, b"beg": now}
-        fields.pop(b"pro", None)
-        yield rows.task(fields, body or bodies.get(task_id.decode())), row, lost
+    done = 0
+    for place, fields, task_id, fence, body in found:
+        yield (fields, task_id, fence, body or bodies.get(task_id.decode())), place - done
+        done = place
+
+
+def _again(
+    run: rows.Run, before: rows.Fields, task_id: bytes, fence: bytes, body: bytes | None
+) -> tuple[Task, rows.Fields, dict[bytes, str]]:
+    owner, node, request, now = run
+    lost = rows.unreadable(before)
+    fields = before | {b"id": task_id, b"st": b"R", b"own": owner, b"nod": node, b"req": request, b"fe": fence}
+    fields |= {b"att": int(before.get(b"att", 0)) + 1, b"beg": now}
+    fields.pop(b"pro", None)
+    return rows.task(fields, body), before, lost
 
 
 def said(lost: dict[bytes, str]) -> str:
@@ -136,9 +153,8 @@ def said(lost: dict[bytes, str]) -> str:
     return ", ".join(dict.fromkeys(lost.values()))
 
 
-def _as_it_was(task: Task, flat: Any, texts: list[bytes], lost: dict[bytes, str]) -> tuple[Any, ...]:
+def _as_it_was(task: Task, fields: rows.Fields, texts: list[bytes], lost: dict[bytes, str]) -> tuple[Any, ...]:
     """What `corrupt.lua` takes of a damaged task; `texts` gets what cannot stand among it."""
-    fields = rows.pairs(flat)
     before = [fields[field].decode() if field in fields else False for field in _BEFORE]
     progress = FIRST_TEXT + len(texts) if b"pro" in fields and b"pro" not in lost else False
     texts += [fields[b"pro"]] if progress else []

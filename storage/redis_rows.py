@@ -65,14 +65,13 @@ def flat(mapping: dict[str, int]) -> list[str | int]:
 
 def draft_item(draft: Draft, capacity: int | None) -> tuple[tuple[Any, ...], bytes]:
     """A draft as `lib_birth.lua` reads it, and the text that goes beside it."""
+    digest = draft.digest.decode("latin-1")  # MessagePack strings are text
     item = (
         draft.id,
         f"{draft.queue}/{draft.handler}",
-        str(draft.checksum),  # goes into a hash as it is, and the script need not write it down
-        draft.digest.decode("latin-1"),  # MessagePack strings are text
+        f"{draft.priority}/{draft.checksum}/{draft.timeout}/{draft.retries}/{digest}",
+        digest,
         draft.priority,
-        draft.timeout,
-        draft.retries,
         draft.keep_result,
         "/".join(draft.tags) if draft.tags else None,
         draft.delay,
@@ -111,7 +110,13 @@ def unreadable(fields: Fields) -> dict[bytes, str]:
     return damaged
 
 
+_BORN = (b"pri", b"sum", b"to", b"ret", b"dig")
+"""What `new` says, by the names that each had for itself up to schema 2; one of its own counts more."""
+
+
 def _task(fields: Fields, payload: bytes | None, result: bytes | None) -> Task:
+    if b"new" in fields:
+        fields = dict(zip(_BORN, fields[b"new"].split(b"/", 4), strict=True)) | fields
     get = fields.get
     queue, handler = fields[b"ln"].decode().split("/", 1)
     status = STATUS[fields[b"st"]]
@@ -166,35 +171,26 @@ def _task(fields: Fields, payload: bytes | None, result: bytes | None) -> Task:
     )
 
 
-_NEW = (b"ln", b"st", b"no", b"at", b"pri", b"sum", b"dig", b"to", b"ret")
 _PIECES = (b"pay", b"pay2", b"pay3")
-_FIELDS, _VALUES = slice(0, 2 * len(_NEW), 2), slice(1, 2 * len(_NEW), 2)
-
 
 Run = tuple[str, bytes, int, bytes]
 """A claim: owner, name of the node, number, and the store's time of it."""
 
 
-def first_run(flat: Row, payload: bytes | None, task_id: bytes, fence: bytes, run: Run) -> Task | None:
-    """The same for a task that was claimed just now for the first time, and that has nothing but what every task has:
-    most are so. None for any other. `flat`: its hash as `bear` in `lib_birth.lua` left it.
+def first_run(plain: Row, run: Run) -> Task:
+    """A task that was claimed just now for the first time, and that has nothing but what every task has: most are so.
+    `plain`: lane, time of its birth, `new`, payload, id, as `claim.lua` answers them. What is `UNREADABLE` is raised.
     """
     owner, node, request, now = run
-    more = tuple(flat[2 * len(_NEW) :: 2])
-    if more:
-        if more != _PIECES[: len(more)]:
-            return None
-        payload = b"".join(flat[2 * len(_NEW) + 1 :: 2])
-    if tuple(flat[_FIELDS]) != _NEW or payload is None:
-        return None
-    lane, _, _, at, priority, checksum, digest, timeout, retries = flat[_VALUES]
+    lane, at, new, payload, task_id = plain
+    priority, checksum, timeout, retries, digest = new.split(b"/", 4)
     queue, handler = lane.decode().split("/", 1)
-    born, left = int(at), int(retries)
+    born, left, started = int(at), int(retries), int(now)
     return Task(
         id=task_id.decode(),
         handler=handler,
         queue=queue,
-        payload=payload,
+        payload=payload or b"",
         checksum=int(checksum),
         digest=digest.decode().encode("latin-1"),
         priority=int(priority),
@@ -211,11 +207,11 @@ def first_run(flat: Row, payload: bytes | None, task_id: bytes, fence: bytes, ru
         retries_left=left,
         status=Status.PROCESSING,
         attempt=1,
-        fence=int(fence),
+        fence=started,
         owner=owner,
         node=node.decode(),
         request=request,
-        started_at=int(now),
+        started_at=started,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from typing import Any
 from zlib import crc32
 
@@ -19,7 +20,7 @@ def draft(id: str = "t1", **changes: Any) -> Draft:
         "queue": "default",
         "payload": payload,
         "checksum": crc32(payload),
-        "digest": b"digest-of-" + id.encode(),
+        "digest": blake2b(id.encode(), digest_size=16).digest(),
         "priority": 4,
         "timeout": 30 * SECOND,
         "retries": 3,

@@ -1,9 +1,11 @@
 #!lua flags=allow-oom
 -- Hand out tasks. Takes: {owner, request, step, {{n, solo, {handler ...}, {queue ...} or false}, ...}}; no queues: all.
 -- `step` counts the calls of one request, which goes on where a task that was handed out turned out to be damaged.
--- Answers {code, now, next due or false, since when a suspect waits or false, node, repeat, groups, expired}: per group a
--- list of {fields before the claim ..., id, fence, payload or false}; where it is a repeat, one list of {fields, payload,
--- result} of what is still held. `expired`: id and lane of each task whose time was over, one after the other.
+-- Answers {code, now, next due or false, since when a suspect waits or false, node, repeat, groups, expired}: per group
+-- {plain, others}, or nothing. `plain`: tasks as `bear` left them, in the order of their ranks, five entries each: lane, at,
+-- new, payload or false, id; the fence is `now`. `others`, five each as well: how many plain entries come before it, its
+-- fields before the claim, id, fence, payload or false. Where it is a repeat, one list of {fields, payload, result} of
+-- what is still held. `expired`: id and lane of each task whose time was over, one after the other.
 -- uses: lib, lib_idle, lib_index, lib_task, lib_merge, lib_promote
 local owner, request, step, groups = items[1], items[2], items[3], items[4]
 local GIVEN_UP = 1000 -- tasks whose time is over that one claim clears away at most
@@ -59,24 +61,49 @@ local lists, expired, given_up = {}, {}, 0 -- a lane's list is shared by the gro
 
 local mine = {} -- what enters the set of the owner
 
--- Are further pieces of its payload all that a task has after the first?
-local function bodily(flat, size)
-  return flat[21] == 'pay2' and (size == 22 or (size == 24 and flat[23] == 'pay3'))
+-- The payload of a task that is as `bear` left it; false where a key of its own has that, nil for any other task.
+local function body_of_plain(flat, lane)
+  if flat[2] ~= lane or flat[4] ~= 'P' or flat[1] ~= 'ln' or flat[3] ~= 'st' then return nil end
+  if flat[5] ~= 'no' or flat[7] ~= 'at' or flat[9] ~= 'new' then return nil end
+  local size = #flat
+  if size == 10 then return false end
+  if flat[11] ~= 'pay' then return nil end
+  if size == 12 then return flat[12] end
+  if flat[13] ~= 'pay2' then return nil end
+  if size == 14 then return flat[12] .. flat[14] end
+  if size == 16 and flat[15] == 'pay3' then return flat[12] .. flat[14] .. flat[16] end
+  return nil
 end
 
+-- The task is the owner's now.
+local function hand_out(list, group, id, number, fence)
+  if group[2] then
+    leave(list.key, id)
+    leave(prefix .. 'since:' .. list.lane, id)
+  end
+  local ids, n = list.taken, #mine
+  ids[#ids + 1] = id
+  mine[n + 1], mine[n + 2] = number, held_as(id, fence, list.lane)
+end
+
+-- Take the head of a list. `rows` gets it, `bodies` where in them the payload is missing.
 local function take(list, group, rows, bodies)
   local id, lane = list.id, list.lane
   local key = prefix .. 'task:' .. id
   list.used = list.used + 1
   local flat = call('HGETALL', key)
-  local t = { id = id }
-  local size = #flat
-  local plain = flat[1] == 'ln' and flat[3] == 'st' and flat[5] == 'no'
-  if plain and (size == 18 or (flat[19] == 'pay' and (size == 20 or bodily(flat, size)))) then -- as `bear` left it
-    t.ln, t.st, t.no, t.pay = flat[2], flat[4], flat[6], flat[20]
-  else
-    for n = 1, size, 2 do t[flat[n]] = flat[n + 1] end
+  local body = body_of_plain(flat, lane)
+  if body ~= nil then
+    call('HSET', key, 'st', 'R', 'own', owner, 'nod', node, 'req', request_text, 'fe', now, 'att', '1')
+    hand_out(list, group, id, flat[6], now)
+    local plain, n = rows[1], #rows[1]
+    plain[n + 1], plain[n + 2], plain[n + 3], plain[n + 4], plain[n + 5] = lane, flat[8], flat[10], body, id
+    if not body then bodies[#bodies + 1] = { plain, n + 4, id } end
+    rows.filled = rows.filled + 1
+    return
   end
+  local t = { id = id }
+  for n = 1, #flat, 2 do t[flat[n]] = flat[n + 1] end
   if t.st ~= 'P' or t.ln ~= lane or not t.no then -- no task, or one that does not belong here
     if group[2] then
       leave(list.key, id)
@@ -88,7 +115,7 @@ local function take(list, group, rows, bodies)
   if t.exp and t.exp + 0 <= clock then
     given_up = given_up + 1
     expired[#expired + 1], expired[#expired + 2] = id, lane
-    expire(t)
+    expire(unfolded(t))
     return
   end
   local fence = t.fe and t.fe + 1 or 0
@@ -96,29 +123,23 @@ local function take(list, group, rows, bodies)
   call('HSET', key, 'st', 'R', 'own', owner, 'nod', node, 'req', request_text, 'fe', fence, 'att', t.att and text(t.att + 1) or '1')
   if t.beg or fence ~= now then call('HSET', key, 'beg', now) end
   if t.pro then call('HDEL', key, 'pro') end
-  if group[2] then
-    leave(list.key, id)
-    leave(prefix .. 'since:' .. lane, id)
-  end
   if t.exp then leave(k_expiry, id) end
-  local ids, n = list.taken, #mine
-  ids[#ids + 1] = id
-  mine[n + 1], mine[n + 2] = t.no, held_as(id, fence, lane)
-  flat[size + 1], flat[size + 2], flat[size + 3] = id, fence, false
-  n = #rows + 1
-  rows[n] = flat
-  if not t.pay and not t.big then bodies[#bodies + 1] = n end
+  hand_out(list, group, id, t.no, fence)
+  local others, n = rows[2], #rows[2]
+  others[n + 1], others[n + 2], others[n + 3], others[n + 4], others[n + 5] = #rows[1] / 5, flat, id, fence, false
+  if not t.pay and not t.big then bodies[#bodies + 1] = { others, n + 5, id } end
+  rows.filled = rows.filled + 1
 end
 
 local function fill(group)
-  local rows, bodies, heap = {}, {}, {}
+  local rows, bodies, heap = { {}, {}, filled = 0 }, {}, {}
   local open = lanes(group)
   local number = 0
   for _ in pairs(open) do number = number + 1 end
   for lane, key in pairs(open) do
     local list = lists[key]
     if not list then
-      list = open_list(key, 1 + floor(group[1] / number))
+      list = open_list(key, 2 + floor(group[1] / number))
       list.lane, list.solo, list.taken, list.used = lane, group[2], {}, 0
       list.more = advance(list, fetch)
       lists[key] = list
@@ -126,19 +147,16 @@ local function fill(group)
     if list.more then heap[#heap + 1] = list end
   end
   heapify(heap)
-  while #rows < group[1] and heap[1] and given_up < GIVEN_UP do
+  while rows.filled < group[1] and heap[1] and given_up < GIVEN_UP do
     take(heap[1], group, rows, bodies)
     pop(heap, fetch)
   end
   if bodies[1] then
     local keys = {}
-    for n, at in ipairs(bodies) do
-      local row = rows[at]
-      keys[n] = prefix .. 'body:' .. row[#row - 2]
-    end
+    for n, missing in ipairs(bodies) do keys[n] = prefix .. 'body:' .. missing[3] end
     for n, body in ipairs(call('MGET', unpack(keys))) do
-      local row = rows[bodies[n]]
-      row[#row] = body
+      local list, at = unpack(bodies[n], 1, 2)
+      list[at] = body
     end
   end
   return rows
@@ -158,7 +176,7 @@ else
     promote(100)
     written()
     for n, group in ipairs(groups) do
-      local alone = n > 1 and groups[1][2] and taken[1][1] -- a suspect that was taken first is taken alone
+      local alone = n > 1 and groups[1][2] and (taken[1].filled or 0) > 0 -- a suspect that was taken first is taken alone
       taken[n] = group[1] > 0 and not alone and fill(group) or {}
     end
     for key, list in pairs(lists) do

@@ -1,23 +1,27 @@
 #!lua flags=allow-oom
--- Handlers returned. Takes: {{id, op, owner, fence, result, lane}, ...}; `result` is its place in ARGV, or false; `lane`
--- is false unless who ends it knows that the task is plain: that it has none of the fields in RARE.
+-- Handlers returned. Takes six entries for each: id, op, owner, fence, result, lane. `result` is its place in ARGV, or
+-- false; `lane` is false unless who ends it knows that the task is plain: that it has none of the fields in RARE.
 -- Answers {code, state, code, state, ...}. The attempt is not put into the history: a completed task's last one is plain.
 -- uses: lib, lib_index, lib_task
 local answers, ends, lanes = {}, {}, {}
-local function say(n, code, state) answers[2 * n - 1], answers[2 * n] = code, state or false end
+local function say(n, code, state) -- of the task whose entries begin at `n`
+  local at = (n + 2) / 3
+  answers[at], answers[at + 1] = code, state or false
+end
 
--- One look tells which plain tasks are held as they are said to be: {place -> number of creation}.
-local numbers = {}
-local asked = {} -- owner -> {places, entries}
-for n, item in ipairs(items) do
-  if item[6] then
-    local list = asked[item[3]]
+-- One look tells which plain tasks are held as they are said to be: number of creation by where their entries begin.
+local numbers, entries = {}, {} -- `entries`: how those that were looked for stand in the set of their owner
+local asked = {} -- owner -> {where its tasks' entries begin, how they stand}
+for n = 1, #items, 6 do
+  local owner, lane = items[n + 2], items[n + 5]
+  if lane then
+    local list = asked[owner]
     if not list then
       list = { {}, {} }
-      asked[item[3]] = list
+      asked[owner] = list
     end
-    local at = #list[1] + 1
-    list[1][at], list[2][at] = n, held_as(item[1], item[4], item[6])
+    local at, entry = #list[1] + 1, held_as(items[n], items[n + 3], lane)
+    list[1][at], list[2][at], entries[n] = n, entry, entry
   end
 end
 for owner, list in pairs(asked) do
@@ -31,12 +35,11 @@ end
 local RARE = { 'op', 'keep', 'err', 'solo', 'sch' }
 
 -- The long way: lane, number, RARE of a task whose present run this is; else nil, and that is said.
-local function looked_up(n, item)
-  local id, op, owner = item[1], item[2], item[3]
+local function looked_up(n, id, op, owner, fence)
   local key = prefix .. 'task:' .. id
   local t = call('HMGET', key, 'st', 'own', 'fe', 'ln', 'no', 'odd')
   local lane = t[4]
-  local good = t[1] == 'R' and t[2] == owner and t[3] == item[4] and lane and not fenced(owner)
+  local good = t[1] == 'R' and t[2] == owner and t[3] == fence and lane and not fenced(owner)
   local rare = (not good or t[6]) and call('HMGET', key, unpack(RARE)) or {}
   if not t[1] or not lane then
     say(n, 'not-found')
@@ -49,14 +52,17 @@ local function looked_up(n, item)
   end
 end
 
-for n, item in ipairs(items) do
-  local id, op, owner = item[1], item[2], item[3]
+for n = 1, #items, 6 do
+  local id, op, owner, fence, place, lane = unpack(items, n, n + 5)
   local key = prefix .. 'task:' .. id
-  local lane, number, rare = item[6], numbers[n], nil
-  if not number then lane, number, rare = looked_up(n, item) end
+  local number, rare, entry = numbers[n], nil, entries[n]
+  if not number then
+    lane, number, rare = looked_up(n, id, op, owner, fence)
+    entry = lane and held_as(id, fence, lane)
+  end
   if lane then
     say(n, 'ok', 'C')
-    local result = item[5] and not (rare and rare[2]) and ARGV[item[5]]
+    local result = place and not (rare and rare[2]) and ARGV[place]
     local more
     if not result then
       more = {}
@@ -79,7 +85,7 @@ for n, item in ipairs(items) do
       owners[owner] = mine
       gone[prefix .. 'run:' .. owner] = mine
     end
-    mine[#mine + 1] = held_as(id, item[4], lane)
+    mine[#mine + 1] = entry
     if not rare and new ~= expected and not load(id) then -- somebody has deleted it
       say(n, 'not-found')
       call('UNLINK', key, prefix .. 'body:' .. id, prefix .. 'result:' .. id)

@@ -1,12 +1,6 @@
--- A draft becomes a task. A draft is {id, lane, checksum, digest, priority, timeout, retries, keep_result, tags, delay,
+-- A draft becomes a task. A draft is {id, lane, what its field `new` holds, digest, priority, keep_result, tags, delay,
 -- run_at, expires_at, key, schedule, capacity}; its payload is a text of ARGV.
 local births = {} -- lane -> {numbers and ids of its new tasks, ranks and ids of those that are ready}
-local written = setmetatable({}, { -- what many drafts have in common, as text
-  __index = function(known, number)
-    known[number] = text(number)
-    return known[number]
-  end,
-})
 
 -- Store draft `n` as number `no`. `end_births` has to follow.
 local function bear(n, d, no)
@@ -14,10 +8,10 @@ local function bear(n, d, no)
   no = text(no)
   local key = prefix .. 'task:' .. id
   local eligible, due = clock, clock
-  if d[10] ~= 0 or d[11] then
-    eligible = clock + d[10]
-    if d[11] and d[11] > eligible then eligible = d[11] end
-    due = d[14] and d[11] or eligible -- a schedule's due time that has passed is when it is due, all the same
+  if d[8] ~= 0 or d[9] then
+    eligible = clock + d[8]
+    if d[9] and d[9] > eligible then eligible = d[9] end
+    due = d[12] and d[9] or eligible -- a schedule's due time that has passed is when it is due, all the same
   end
   local body
   if #payload > NEAR then
@@ -26,8 +20,7 @@ local function bear(n, d, no)
   else
     body = pieces('pay', payload)
   end
-  call('HSET', key, 'ln', lane, 'st', 'P', 'no', no, 'at', now, 'pri', written[d[5]], 'sum', d[3], 'dig', d[4],
-    'to', written[d[6]], 'ret', written[d[7]], unpack(body))
+  call('HSET', key, 'ln', lane, 'st', 'P', 'no', no, 'at', now, 'new', d[3], unpack(body))
   local born = births[lane]
   if not born then
     born = { {}, {} }
@@ -46,20 +39,20 @@ local function bear(n, d, no)
   end
   if eligible > clock then call('HSET', key, 'el', eligible) end
   if due ~= eligible then call('HSET', key, 'due', due) end
-  if not d[8] then call('HSET', key, 'keep', '0', 'odd', '1') end
+  if not d[6] then call('HSET', key, 'keep', '0', 'odd', '1') end
+  if d[10] then
+    call('HSET', key, 'exp', d[10])
+    enter(k_expiry, d[10], id)
+  end
+  if d[7] then
+    call('HSET', key, 'tag', d[7])
+    for tag in string.gmatch(d[7], '[^/]+') do enter(prefix .. 'tag:' .. tag, no, id) end
+  end
+  if d[11] then call('HSET', key, 'key', d[11]) end
   if d[12] then
-    call('HSET', key, 'exp', d[12])
-    enter(k_expiry, d[12], id)
-  end
-  if d[9] then
-    call('HSET', key, 'tag', d[9])
-    for tag in string.gmatch(d[9], '[^/]+') do enter(prefix .. 'tag:' .. tag, no, id) end
-  end
-  if d[13] then call('HSET', key, 'key', d[13]) end
-  if d[14] then
-    call('HSET', key, 'sch', d[14], 'odd', '1')
-    enter(prefix .. 'made:' .. d[14], no, id)
-    enter(prefix .. 'busy:' .. d[14], no, id)
+    call('HSET', key, 'sch', d[12], 'odd', '1')
+    enter(prefix .. 'made:' .. d[12], no, id)
+    enter(prefix .. 'busy:' .. d[12], no, id)
   end
 end
 

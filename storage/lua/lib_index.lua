@@ -30,6 +30,10 @@ local function held_as(id, fence, lane) return id .. '/' .. fence .. '/' .. lane
 
 local function id_of(entry) return string.match(entry, '^[^/]*') end
 
+-- What the field `new` of a task says: priority, checksum, timeout, retries, digest. One that has a field of its own,
+-- as it does once it has changed, and as all had up to schema 2, is that instead.
+local function as_born(new) return string.match(new, '^(%d+)/(%d+)/(%d+)/(%d+)/(.*)$') end
+
 local function rank(t) return (t.el or t.at) - t.pri * aging end
 
 -- The sorted sets that hold a task -> its score there; that of its owner is not among them.

@@ -10,7 +10,7 @@ local function advance(list, fetch)
     list.len = #list.page
     list.from = list.from + list.step
     list.dry = list.len < 2 * list.step
-    list.step = list.step * 2
+    list.step = list.from -- as many as were read until now
     at = 1
     if list.len == 0 then return false end
   end
@@ -22,18 +22,24 @@ local function open_list(key, step)
   return { key = key, at = -1, len = 0, from = 0, step = step, dry = false }
 end
 
-local function before(a, b) return a.score < b.score or (a.score == b.score and a.id < b.id) end
-
--- Put the list at place `n` of the heap where it belongs.
+-- Put the list at place `n` of the heap where it belongs: by the score of its head, then by its id. Written out, since a
+-- claim does it for each task, and a function for the comparison costs more than comparing.
 local function sink(heap, n)
   local list, size = heap[n], #heap
+  local score, id = list.score, list.id
   while true do
-    local child = 2 * n
-    if child > size then break end
-    if child < size and before(heap[child + 1], heap[child]) then child = child + 1 end
-    if before(list, heap[child]) then break end
-    heap[n] = heap[child]
-    n = child
+    local at = 2 * n
+    local child = heap[at]
+    if not child then break end
+    local its = child.score
+    local other = heap[at + 1]
+    if other then
+      local others = other.score
+      if others < its or (others == its and other.id < child.id) then at, child, its = at + 1, other, others end
+    end
+    if score < its or (score == its and id < child.id) then break end
+    heap[n] = child
+    n = at
   end
   heap[n] = list
 end

@@ -1,9 +1,19 @@
 -- One task: read it, change it, show it. Its hash has the fields of storage/keys.py; absent is the usual value.
 
+-- A task with what its field `new` says, each by its name.
+local function unfolded(t)
+  if t.new then
+    local priority, checksum, timeout, retries, digest = as_born(t.new)
+    t.pri, t.sum, t.to = t.pri or priority, t.sum or checksum, t.to or timeout
+    t.ret, t.dig = t.ret or retries, t.dig or digest
+  end
+  return t
+end
+
 -- A task with its id; nil where there is none, or something that is none.
 local function load(id)
   local t = read(prefix .. 'task:' .. id)
-  if not (t and t.ln and t.st and t.no and t.at and t.pri) then return nil end
+  if not (t and unfolded(t).ln and t.st and t.no and t.at and t.pri) then return nil end
   t.id = id
   return t
 end

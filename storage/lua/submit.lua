@@ -9,7 +9,7 @@ local waiting = call('HMGET', k_totals, 'P', 'F')
 local room = (waiting[1] or 0) + (waiting[2] or 0)
 
 local function admit(d)
-  local id, digest, key = d[1], d[4], d[13]
+  local id, digest, key = d[1], d[4], d[11]
   if key then
     local known = keyed[key]
     if not known then
@@ -24,14 +24,15 @@ local function admit(d)
       return { 'dup', known[2], 'P', known[1] }
     end
   end
-  local twin = new[id] or call('HMGET', prefix .. 'task:' .. id, 'dig', 'st', 'at')
-  if twin[1] then
-    if twin[1] ~= digest then return { 'conflict', id } end
+  local twin = new[id] or call('HMGET', prefix .. 'task:' .. id, 'new', 'st', 'at', 'dig')
+  local its = twin[4] or (twin[1] and select(5, as_born(twin[1])))
+  if its or twin[2] then
+    if its ~= digest then return { 'conflict', id } end
     return { 'dup', id, twin[2], twin[3] }
   end
-  if d[15] and room >= d[15] then return { 'full', id } end
+  if d[13] and room >= d[13] then return { 'full', id } end
   room = room + 1
-  new[id] = { digest, 'P', now }
+  new[id] = { false, 'P', now, digest }
   if key then keyed[key] = { now, id, digest } end
   return { 'ok', id, 'P', now }
 end
@@ -53,8 +54,8 @@ local last = next(new) and numbers(#drafts)
 for n, d in ipairs(drafts) do
   if answers[n][1] == 'ok' then
     bear(n, d, last + n)
-    if d[13] then
-      call('SET', prefix .. 'key:' .. d[13], now .. ' ' .. d[1] .. ' ' .. d[4], 'PX', LIFETIME / 1000)
+    if d[11] then
+      call('SET', prefix .. 'key:' .. d[11], now .. ' ' .. d[1] .. ' ' .. d[4], 'PX', LIFETIME / 1000)
     end
   end
 end

@@ -186,6 +186,20 @@ def test_lanes_are_handlers_times_queues(deck: Driver) -> None:
     assert deck.took("a", group("x", "z", queues=("*",))) == ["q3x", "q3z"]
 
 
+def test_what_has_been_through_something_comes_in_its_turn_too(deck: Driver, clock: ManualClock) -> None:
+    wanted = []
+    for n, changes in enumerate(({}, {"tags": ("x",)}, {}, {}, {"key": "k"}, {"payload": b'"' + b"x" * 200 + b'"'}, {})):
+        deck.add(f"t{n}", **changes)
+        wanted.append(f"t{n}")
+        clock.advance(1)
+    ran = deck.claim("a", group(n=2)).tasks[0]
+    for task in ran:
+        deck.happens(ev.Release, task.id)
+    ((*taken,),) = deck.claim("a", group(n=6)).tasks
+    assert [task.id for task in taken] == wanted[:6]
+    assert taken == [deck.get(name) for name in wanted[:6]]
+
+
 def test_lanes_are_merged_by_rank(deck: Driver, clock: ManualClock) -> None:
     for n in range(12):
         deck.add(f"t{n:02}", handler="xyz"[n % 3], queue=f"q{n % 2}")

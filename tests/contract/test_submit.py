@@ -97,7 +97,7 @@ def test_a_repeat_is_answered_also_when_full(deck: Driver) -> None:
     deck.add("t1", key="k")
     deck.add("t2")
     assert deck.submit("t2", capacity=0).code is Code.DUP
-    assert deck.submit("t9", key="k", digest=b"digest-of-t1", capacity=0).code is Code.DUP
+    assert deck.submit("t9", key="k", digest=draft("t1").digest, capacity=0).code is Code.DUP
     assert deck.submit("t2", digest=OTHER, capacity=0).code is Code.CONFLICT
     assert deck.submit("t9", key="k", digest=OTHER, capacity=0).code is Code.MISMATCH
 
@@ -164,7 +164,7 @@ def test_a_batch_is_stored_in_its_order(deck: Driver) -> None:
     answers = batch(deck, draft("c"), draft("a", key="k"), draft("b", delay=MINUTE))
     assert answers == tuple(v.Submitted(Code.OK, name, Status.PENDING, deck.now) for name in "cab")
     assert ids(deck) == ["b", "a", "c"]
-    assert deck.submit("x", key="k", digest=b"digest-of-a").id == "a"
+    assert deck.submit("x", key="k", digest=draft("a").digest).id == "a"
 
 
 def test_an_empty_batch_is_answered_with_nothing(deck: Driver) -> None:

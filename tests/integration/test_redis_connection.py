@@ -20,6 +20,7 @@ import trustme
 from storage import verbs as v
 from storage.redis import RedisStore, open_redis
 from storage.store import open_store
+from taskqueue.core import events as ev
 from taskqueue.core.addresses import Address, masked, parse_address
 from taskqueue.core.clock import SECOND, ManualClock, SystemClock
 from taskqueue.core.config import Config
@@ -29,7 +30,7 @@ from taskqueue.core.task import Status
 from taskqueue.core.views import Filter
 from tests.factories import draft
 from tests.redis_server import RedisServer, free_ports, until
-from tests.stores import Driver, everything
+from tests.stores import Driver, everything, group
 
 ME = v.Register(owner="a", node="a", host="h", pid=1, workers=1, queues=("*",), handlers=())
 
@@ -213,32 +214,48 @@ def test_a_server_that_changes_is_looked_at_again(
 def test_a_foreign_schema(servers: Servers) -> None:
     server = servers()
     server.client.hset("{taskqueue}:meta", mapping={"dataset": "x", "schema": 9, "min_reader": 9, "aging": 0})
-    assert refusal(server.url) == "namespace taskqueue: its data has schema 9, and this version reads 2"
+    assert refusal(server.url) == "namespace taskqueue: its data has schema 9, and this version reads 3"
 
 
-def test_data_of_the_schema_before_is_read_and_marked_for_those_who_cannot_read_what_comes(
-    servers: Servers, opened: Callable[..., RedisStore]
+@pytest.mark.parametrize("schema", [1, 2])
+def test_data_of_a_schema_before_is_read_and_marked_for_those_who_cannot_read_what_comes(
+    servers: Servers, opened: Callable[..., RedisStore], schema: int
 ) -> None:
     server = servers()
     store = opened(server.url)
     deck = Driver(store, ManualClock())
     deck.join("a")
     payload = b'"' + b"p" * 98 + b'"'
-    deck.add("t1", payload=payload)
-    key, meta = "{taskqueue}:task:t1", "{taskqueue}:meta"
-    server.client.hdel(key, "pay", "pay2")
-    server.client.set("{taskqueue}:body:t1", payload)
-    server.client.hset(meta, mapping={"schema": 1, "min_reader": 1})
+    before = [deck.add(name, payload=payload, priority=3) for name in ("t1", "t2")]
+    meta = "{taskqueue}:meta"
+    for name in ("t1", "t2"):
+        key = f"{{taskqueue}}:task:{name}"
+        priority, checksum, timeout, retries, digest = server.client.hget(key, "new").split(b"/", 4)
+        fields = {"pri": priority, "sum": checksum, "dig": digest, "to": timeout, "ret": retries}
+        bodies = [server.client.hget(key, piece) for piece in ("pay", "pay2")]
+        server.client.hdel(key, "new", "pay", "pay2")
+        if schema == 1:
+            server.client.set(f"{{taskqueue}}:body:{name}", payload)
+        else:
+            fields |= {"pay": bodies[0], "pay2": bodies[1]}
+        server.client.hset(key, mapping=fields)
+    server.client.hset(meta, mapping={"schema": schema, "min_reader": schema})
     store = opened(server.url)
-    assert server.client.hmget(meta, "schema", "min_reader") == [b"2", b"2"]
+    assert server.client.hmget(meta, "schema", "min_reader") == [b"3", b"3"]
     deck = Driver(store, ManualClock())
-    [[task]] = deck.claim("a").tasks
-    assert task.payload == payload
-    assert task == deck.get("t1")
+    assert [deck.get(name) for name in ("t1", "t2")] == before
+    assert deck.submit("t1", payload=payload, priority=3).code is Code.DUP
+    assert deck.happens(ev.Update, "t2", priority=9).code is Code.OK
+    [[first, second]] = deck.claim("a", group(n=2)).tasks
+    assert (first.id, second.id, first.payload, second.payload) == ("t2", "t1", payload, payload)
+    assert [deck.get("t2"), deck.get("t1")] == [first, second]
+    assert deck.happens(ev.Complete, "t1", result=b"1").code is Code.OK
+    deck.fail("t2", delay=0)
+    assert deck.claim("a").tasks[0][0].attempt == 2
 
 
 @pytest.mark.parametrize(
-    ("schema", "reader"), [(0, 0), (3, 3), (3, 2), (1, 3)], ids=["older", "newer", "newer, readable", "odd"]
+    ("schema", "reader"), [(0, 0), (4, 4), (4, 3), (1, 4)], ids=["older", "newer", "newer, readable", "odd"]
 )
 def test_no_other_data_is_marked(
     servers: Servers, opened: Callable[..., RedisStore], schema: int, reader: int
@@ -246,7 +263,7 @@ def test_no_other_data_is_marked(
     server = servers()
     kept = {"dataset": "x", "schema": schema, "min_reader": reader, "aging": 0}
     server.client.hset("{taskqueue}:meta", mapping=kept)
-    if (schema, reader) == (3, 2):
+    if (schema, reader) == (4, 3):
         opened(server.url)
     else:
         refusal(server.url)

@@ -70,6 +70,7 @@ def busy(deck: Driver) -> None:
     deck.do(v.Tally(60 * SECOND, {"a": 1, "b@x": 2}))
     deck.do(v.Note("t", "a", "x"))
     deck.add("later", delay=MINUTE)
+    deck.happens(ev.Update, "later", priority=9)
     for lease in ("live", "over"):
         deck.do(v.Lease(lease, "worker", SECOND))
     deck.do(v.Deregister("over"))
@@ -178,7 +179,7 @@ def test_something_else_under_a_name_is_an_error_and_no_more(deck: Driver, clien
 # -- what cannot be written down ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("changes", [{"queue": "\ud800"}, {"timeout": 2**70}, {"tags": ("\udfff",)}])
+@pytest.mark.parametrize("changes", [{"queue": "\ud800"}, {"delay": 2**70}, {"tags": ("\udfff",)}])
 def test_what_redis_cannot_hold_is_refused_alone(deck: Driver, changes: dict[str, Any]) -> None:
     results = deck.store.execute([v.Submit(draft("t0")), v.Submit(draft("odd", **changes)), v.Submit(draft("t2"))])
     assert [type(result) for result in results] == [v.Submitted, StoreError, v.Submitted]

@@ -22,7 +22,7 @@ BUGS = (
     Bug(
         "any fence completes",
         "storage/lua/complete.lua",
-        "and t[3] == item[4]",
+        "and t[3] == fence",
         "",
         f"{TABLE}::test_owner_and_fence_have_to_match[redis-wrong1-complete]",
     ),

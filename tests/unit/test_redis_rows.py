@@ -8,41 +8,28 @@ from hypothesis import strategies as st
 
 from storage import redis_rows as rows
 
-PLAIN = [b"ln", b"mail/send", b"st", b"P", b"no", b"12", b"at", b"1700000000000000", b"pri", b"6", b"sum", b"99"]
-PLAIN += [b"dig", "\x00\xe9\xff".encode(), b"to", b"300000000", b"ret", b"3"]
-LATER = b"1700000000500000"
+NOW = b"1700000000500000"
+RUN: rows.Run = ("o", b"n", 7, NOW)
+LATER = {b"id": b"t1", b"st": b"R", b"own": "o", b"nod": b"n", b"req": 7, b"fe": NOW, b"att": 1, b"beg": NOW}
 
 
-def long_way(flat: list[bytes], body: bytes | None) -> object:
-    fields = rows.pairs(flat)
-    fields |= {b"id": b"t1", b"st": b"R", b"own": "o", b"nod": b"n", b"req": 7, b"fe": LATER, b"att": 1, b"beg": LATER}
-    return rows.task(fields, body)
+@given(st.binary(max_size=16), st.integers(0, 9), st.integers(0, 2**31), st.integers(0, 100), st.binary() | st.none())
+def test_both_ways_tell_the_same(
+    digest: bytes, priority: int, timeout: int, retries: int, payload: bytes | None
+) -> None:
+    new = f"{priority}/99/{timeout}/{retries}/{digest.decode('latin-1')}".encode()
+    fields = {b"ln": b"mail/send", b"no": b"12", b"at": b"1700000000000000", b"new": new}
+    long_way = rows.task(fields | LATER, payload)
+    assert rows.first_run((b"mail/send", b"1700000000000000", new, payload, b"t1"), RUN) == long_way
+    assert (long_way.digest, long_way.priority, long_way.retries) == (digest, priority, retries)
 
 
-def short_way(flat: list[bytes], body: bytes | None) -> object:
-    return rows.first_run(flat, body, b"t1", LATER, ("o", b"n", 7, LATER))
+def test_a_field_of_its_own_counts_more_than_what_a_task_was_born_with() -> None:
+    fields = {b"ln": b"mail/send", b"no": b"12", b"at": b"1700000000000000", b"new": b"4/99/300000000/3/d"}
+    assert rows.task({**fields, **LATER, b"pri": b"9"}, b"1").priority == 9
 
 
-@given(st.binary(max_size=16), st.integers(0, 9), st.integers(0, 2**31), st.integers(0, 100), st.integers(0, 3))
-def test_both_ways_tell_the_same(digest: bytes, priority: int, timeout: int, retries: int, pieces: int) -> None:
-    flat = [*PLAIN]
-    flat[9], flat[13] = b"%d" % priority, digest.decode("latin-1").encode()
-    flat[15], flat[17] = b"%d" % timeout, b"%d" % retries
-    near = [b"pay", b'{"n":', b"pay2", b"1", b"pay3", b"}"][: 2 * pieces]
-    flat += near
-    body = None if near else b"[1]"
-    task = short_way(flat, body)
-    assert task is not None
-    assert task == long_way(flat, body)
-
-
-@pytest.mark.parametrize(
-    "more",
-    [
-        *([], [b"big", b"1"], [b"exp", LATER], [b"key", b"k"], [b"pay2", b"1"]),
-        *([b"pay", b"1", b"exp", LATER], [b"pay", b"1", b"att", b"1"], [b"pay", b"1", b"pay3", b"1"]),
-        [b"pay", b"1", b"pay2", b"1", b"key", b"k"],
-    ],
-)
-def test_a_task_that_has_anything_else_goes_the_long_way(more: list[bytes]) -> None:
-    assert short_way([*PLAIN, *more], None) is None
+@pytest.mark.parametrize("new", [b"", b"odd", b"4/99/300000000/3", b"4/x/300000000/3/d", b"4/99/300000000/3/\xff"])
+def test_what_is_no_birth_cannot_be_read(new: bytes) -> None:
+    with pytest.raises(rows.UNREADABLE):
+        rows.first_run((b"mail/send", b"1700000000000000", new, b"1", b"t1"), RUN)
