@@ -35,7 +35,7 @@ from actors.overseer import Overseer
 from actors.pool import Dropped, Key, Pool, Run, Standing, Unfinished
 from actors.ticker import Ticker
 from cluster.incarnation import Incarnation
-from storage.verbs import Claimed, Group
+from storage.verbs import MOST_CLAIMED, Claimed, Group
 from taskqueue.core.clock import MILLISECOND, SECOND, Clock
 from taskqueue.core.config import Config
 from taskqueue.core.events import Code, Release
@@ -46,7 +46,9 @@ log = logging.getLogger("taskqueue.scheduler")
 AHEAD = 20 * MILLISECOND
 """So much work may wait in a channel beyond what runs: enough to bridge one commit."""
 
-MOST_AHEAD = 500
+MOST_AHEAD = 600
+"""The next claim goes out when half of it is used up: a claim that brings few tasks costs the store more for each."""
+
 ANSWER_WITHIN = 5 * SECOND
 SUSPECT_PATIENCE = 30 * SECOND
 """A suspect that has waited so long stops other claims until it has run."""
@@ -240,12 +242,14 @@ class SchedulerActor(NodeActor):
             if self._clock.now() - self._solo_since >= SUSPECT_PATIENCE:
                 return {}
         groups = {}
+        left = MOST_CLAIMED
         for kind, width in (("thread", self._config.worker_count), ("async", self._config.async_concurrency)):
             room = self._room(kind, width)
             for line, (of_kind, names, cap) in self._lines.items():
-                free = room if cap is None else min(room, cap - pool.busy_with(line))
+                free = min(left, room if cap is None else min(room, cap - pool.busy_with(line)))
                 if line in hungry and of_kind == kind and free > 0:
                     groups[line] = Group(names, queues, free)
+                    left -= free
         return groups
 
     def _room(self, kind: str, width: int) -> int:
@@ -254,7 +258,7 @@ class SchedulerActor(NodeActor):
         ahead = min(MOST_AHEAD, int(width * AHEAD / max(pace, 1.0))) if pace is not None and kind == "thread" else 0
         target = width + ahead
         busy = self._pool.busy(kind)
-        return target - busy if busy < width or busy * 4 <= target * 3 else 0
+        return target - busy if busy < width or busy * 2 <= target else 0
 
     def _work_found(self, found: WorkFound) -> None:
         self._disown()

@@ -31,9 +31,6 @@ PER_OPERATION = 100
 MOST_BYTES = 4 << 20
 """No further verb joins a call whose payloads and results have so many bytes together: they take their time, too."""
 
-MOST_CLAIMED = 1_000
-"""How many tasks one claim hands out at most."""
-
 MOST_DRAFTS = 2_000
 """How many drafts can be stored all or none (a script's arguments have an end)."""
 
@@ -174,7 +171,7 @@ def _drafts(verb: v.SubmitAll | v.Tick, capacity: int | None, texts: list[bytes]
 
 
 def _claim(verb: v.Claim, _: list[bytes]) -> Any:
-    room = MOST_CLAIMED
+    room = v.MOST_CLAIMED
     groups = []
     for group in verb.groups:
         n = max(0, min(group.n, room))

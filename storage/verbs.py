@@ -19,6 +19,9 @@ KEY_LIFETIME = 24 * HOUR
 MEMBER_MEMORY = 1 * HOUR
 """How long a member that is fenced or has left is remembered."""
 
+MOST_CLAIMED = 1_000
+"""By one claim, all groups together."""
+
 PROMOTED_PER_CLAIM = 100
 """How many due tasks a claim promotes at most before it takes any."""
 

@@ -187,10 +187,10 @@ def test_lanes_are_handlers_times_queues(deck: Driver) -> None:
 
 
 def test_what_has_been_through_something_comes_in_its_turn_too(deck: Driver, clock: ManualClock) -> None:
-    wanted = []
-    for n, changes in enumerate(({}, {"tags": ("x",)}, {}, {}, {"key": "k"}, {"payload": b'"' + b"x" * 200 + b'"'}, {})):
-        deck.add(f"t{n}", **changes)
-        wanted.append(f"t{n}")
+    large = b'"' + b"x" * 200 + b'"'
+    wanted = [f"t{n}" for n in range(7)]
+    for name, changes in zip(wanted, ({}, {"tags": ("x",)}, {}, {}, {"key": "k"}, {"payload": large}, {}), strict=True):
+        deck.add(name, **changes)
         clock.advance(1)
     ran = deck.claim("a", group(n=2)).tasks[0]
     for task in ran:

@@ -90,6 +90,24 @@ def test_a_full_answer_is_followed_by_the_next_claim_when_there_is_room(desk: De
     assert asks(desk).groups == (v.Group(SYNC.handlers, QUEUES, 1),)
 
 
+def test_more_room_than_one_claim_fills_is_filled_by_the_next() -> None:
+    """Or the answer would look as if nothing more waited."""
+    desk = Desk(Config(worker_count=2, async_concurrency=2_500))
+    scheduler = desk.scheduler_actor()
+    scheduler.begin()
+    while desk.queue.mail:
+        find = asks(desk)
+        wanted = sum(group.n for group in find.groups)
+        assert wanted <= v.MOST_CLAIMED
+        some = tuple(
+            tuple(claimed(f"{find.request}.{n}.{k}", handler=group.handlers[0]) for k in range(group.n))
+            for n, group in enumerate(find.groups)
+        )
+        desk.queue.mail.clear()
+        scheduler.on_receive(WorkFound(request=find.request, claimed=v.Claimed(Code.OK, some)))
+    assert desk.pool.busy("async") == 2_500
+
+
 def test_what_ends_wakes_nobody_where_nothing_waited(desk: Desk, scheduler: SchedulerActor) -> None:
     scheduler.begin()
     answer(desk, scheduler, claimed("a"))
@@ -103,7 +121,7 @@ def test_brisk_runs_are_claimed_ahead_and_one_worker_is_told(desk: Desk, schedul
     desk.pool._pace["thread"] = 50.0
     scheduler.on_receive(Wake())
     ahead = next(group for group in asks(desk).groups if "echo" in group.handlers)
-    assert ahead.n == 2 + 500
+    assert ahead.n == 2 + 600
     scheduler.on_receive(
         WorkFound(request=2, claimed=v.Claimed(Code.OK, (tuple(claimed(f"t{n}") for n in range(9)), (), ())))
     )
@@ -115,7 +133,7 @@ def test_it_claims_ahead_in_bites(desk: Desk, scheduler: SchedulerActor) -> None
     idle(desk, scheduler)
     desk.pool._pace["thread"] = 4_000.0  # 2 workers, 20 ms ahead: 10 of them
     runs = [desk.begun(f"t{n}") for n in range(12)]
-    for run, room in zip(runs, [0, 0, 0, 3, 4], strict=False):
+    for run, room in zip(runs, [0, 0, 0, 0, 0, 0, 6, 7], strict=False):
         scheduler.on_receive(Wake())
         find = asks(desk)
         assert sum(group.n for group in find.groups if "echo" in group.handlers) == room
