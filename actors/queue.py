@@ -58,20 +58,23 @@ CONFIRM_WITHIN = 5 * SECOND
 """An outcome that the store has not confirmed for so long is sent again."""
 
 
-class _Asked(Struct, frozen=True):
-    """A ticket: who asked; for a submit, queue and handler of each task; what the audit log is to say."""
-
-    reply_to: Address
-    lines: tuple[tuple[str, str], ...] = ()
-    schedules: bool = False
-    note: v.Note | None = None
-
-
 class _Claiming(Struct, frozen=True):
     """A ticket: the claim of the scheduler."""
 
     request: int
     reply_to: Address
+
+
+class _Asked(Struct, frozen=True):
+    """A ticket: who asked; for a submit, queue and handler of each task; what the audit log is to say; the claim that
+    goes along, as the last verb.
+    """
+
+    reply_to: Address
+    lines: tuple[tuple[str, str], ...] = ()
+    schedules: bool = False
+    note: v.Note | None = None
+    along: _Claiming | None = None
 
 
 class _Settling(Struct, frozen=True):
@@ -165,10 +168,10 @@ class QueueActor(NodeActor):
             else tuple(v.Submit(d, capacity) for d in admit.drafts)
         )
         lines = tuple((draft.queue, draft.handler) for draft in admit.drafts)
-        self._write(verbs, _Asked(admit.reply_to, lines, note=admit.note))
-        along = self._pool.send_along(self._scheduler)
-        if along is not None:
-            self._find_work(along)
+        find = self._pool.send_along(self._scheduler)
+        along = None if find is None else _Claiming(find.request, find.reply_to)
+        claim = () if find is None else (v.Claim(find.owner, find.request, find.groups),)
+        self._write(verbs, _Asked(admit.reply_to, lines, note=admit.note, along=along), claim)
 
     def _operate(self, operate: Operate) -> None:
         schedules = any(isinstance(verb, v.PutSchedule | v.DropSchedule) for verb in operate.verbs)
@@ -187,9 +190,12 @@ class QueueActor(NodeActor):
     def _overdue(self, overdue: RunOverdue) -> None:
         self._lending.overdue(overdue)
 
-    def _write(self, verbs: tuple[Verb, ...], ticket: _Asked) -> None:
-        if not self._storage.tell(Write(verbs=verbs, reply_to=self._address, ticket=ticket)):
-            ticket.reply_to.tell(Replied(results=(StoreError("the store's actor is down"),) * len(verbs)))
+    def _write(self, verbs: tuple[Verb, ...], ticket: _Asked, claim: tuple[v.Claim, ...] = ()) -> None:
+        if self._storage.tell(Write(verbs=verbs + claim, reply_to=self._address, ticket=ticket)):
+            return
+        ticket.reply_to.tell(Replied(results=(StoreError("the store's actor is down"),) * len(verbs)))
+        if ticket.along is not None:
+            self._claimed(ticket.along, None)
 
     # -- out -----------------------------------------------------------------------------------------------------------
 
@@ -279,11 +285,7 @@ class QueueActor(NodeActor):
         if isinstance(ticket, _Settling):
             self._settled(ticket, written)
         elif isinstance(ticket, _Claiming):
-            (claimed,) = written.results
-            found = claimed if isinstance(claimed, v.Claimed) else None
-            if found is not None and found.given_up:
-                self._given_up(found.given_up)
-            ticket.reply_to.tell(WorkFound(request=ticket.request, claimed=found))
+            self._claimed(ticket, written.results[0])
         elif isinstance(ticket, _Asked):
             self._asked(ticket, written)
         elif isinstance(ticket, Lent):
@@ -292,6 +294,14 @@ class QueueActor(NodeActor):
             self._notary.noted(ticket, written.results[0])
         elif isinstance(ticket, v.Tally) and isinstance(written.results[0], StoreError):
             self._meter.give_back(ticket.counts)
+
+    def _claimed(self, ticket: _Claiming, answer: Result | StoreError | None) -> bool:
+        """Tell the scheduler what was found; whether the store has looked."""
+        found = answer if isinstance(answer, v.Claimed) else None
+        if found is not None and found.given_up:
+            self._given_up(found.given_up)
+        ticket.reply_to.tell(WorkFound(request=ticket.request, claimed=found))
+        return found is not None and found.code is ev.Code.OK
 
     def _given_up(self, tasks: tuple[v.GivenUp, ...]) -> None:
         for task in tasks:
@@ -317,8 +327,12 @@ class QueueActor(NodeActor):
         self._watchers.finished(finished)
 
     def _asked(self, ticket: _Asked, written: Written) -> None:
+        answers, looked = list(written.results), False
+        if ticket.along is not None:  # first: the handler need not wait for the answer to go out
+            claimed = answers.pop()
+            looked = self._claimed(ticket.along, claimed)
         results: tuple[Result | StoreError, ...] = tuple(
-            one for result in written.results for one in (result if isinstance(result, tuple) else (result,))
+            one for result in answers for one in (result if isinstance(result, tuple) else (result,))
         )
         self._notary.answer(ticket.reply_to, Replied(results=results), ticket.note)
         stored = Counter(
@@ -336,4 +350,5 @@ class QueueActor(NodeActor):
             self._watchers.finished([task.id for task in tasks if task.status in TERMINAL])
             self._health.tell(OrdersFiled())
             self._callers.call()
-        self._scheduler.tell(Wake())
+        if not looked:
+            self._scheduler.tell(Wake())

@@ -118,6 +118,8 @@ class SchedulerActor(NodeActor):
         self._asked_at: int | None = None
         self._left = 0
         """The number of the claim that stood by last, until it is seen that it went."""
+        self._went = 0
+        """The number of the last one of which that was seen before its answer came."""
         self._solo_since: int | None = None
         self._solo_last = False
         self._solo_barren = False
@@ -192,7 +194,7 @@ class SchedulerActor(NodeActor):
         self._pool.withdraw()
         if self._pool.asking:
             if self._left == self._pool.request:  # it went meanwhile
-                self._left, self._asked_at = 0, now
+                self._left, self._went, self._asked_at = 0, self._left, now
             # Ask again what was not answered, also where no more is wanted: what it took has to go back.
             if self._asked_at is not None and now - self._asked_at < ANSWER_WITHIN:
                 return
@@ -265,8 +267,11 @@ class SchedulerActor(NodeActor):
         self._pool.withdraw()  # what is under way does not change from here on
         if found.request != self._pool.request or not self._pool.asking:
             return
+        stood_by = found.request in (self._left, self._went)
         self._left, self._asked_at = 0, None
         claimed = found.claimed
+        if stood_by:  # it went with a submit, whose task may be for a line that had no room
+            self._hungry.update(set(self._lines).difference(self._asked_for))
         if claimed is None:
             return  # not done, or done and its answer was lost: the next to wake asks again
         self._pool.asking = False

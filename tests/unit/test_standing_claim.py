@@ -8,15 +8,32 @@ from collections.abc import Callable
 
 import pytest
 
-from actors.messages import Admit, FindWork, GiveBack, Registered, RunsEnded, SetClaiming, Wake, WorkFound, Write
+from actors.messages import (
+    Admit,
+    FindWork,
+    GiveBack,
+    Registered,
+    Replied,
+    RunsEnded,
+    SetClaiming,
+    Wake,
+    WorkFound,
+    WorkHinted,
+    Write,
+    Written,
+)
 from actors.pool import Pool
 from actors.queue import QueueActor
 from actors.scheduler import ANSWER_WITHIN, SchedulerActor
 from storage import verbs as v
+from taskqueue.core.errors import StoreError
 from taskqueue.core.events import Code
-from tests.claiming import ALL, CAPPED, QUEUES, SYNC, answer, asks, end, idle, running
+from taskqueue.core.task import Status
+from tests.claiming import ALL, ASYNC, CAPPED, QUEUES, SYNC, answer, asks, end, idle, running
 from tests.factories import draft
 from tests.postoffice import Desk, claimed
+
+SUBMITTED = v.Submitted(Code.OK, "a", Status.PENDING, 1)
 
 
 @pytest.fixture
@@ -37,9 +54,8 @@ def queue(desk: Desk) -> QueueActor:
 def submit(desk: Desk, queue: QueueActor, name: str = "a") -> list[v.Claim]:
     """Somebody submits a task; the claims that went to the store behind it."""
     queue.on_receive(Admit(drafts=(draft(name),), atomic=False, reply_to=desk.reply))
-    first, *behind = desk.storage.all(Write)
-    assert isinstance(first.verbs[0], v.Submit)
-    claims = [write.verbs[0] for write in behind]
+    submitted, *claims = desk.storage.one(Write).verbs
+    assert isinstance(submitted, v.Submit)
     assert all(isinstance(claim, v.Claim) for claim in claims)
     return claims  # type: ignore[return-value]
 
@@ -175,6 +191,55 @@ def test_without_a_storage_actor_the_scheduler_hears_so_and_asks_again(
     scheduler.on_receive(desk.scheduler.one(WorkFound))
     scheduler.on_receive(Wake())
     assert asks(desk).request == 2
+
+
+def test_what_it_found_is_told_before_the_submit_is_answered_and_nobody_is_woken(
+    desk: Desk, scheduler: SchedulerActor, queue: QueueActor
+) -> None:
+    idle(desk, scheduler)
+    desk.scheduler.mail = desk.reply.mail = together = []
+    queue.on_receive(Admit(drafts=(draft("a"),), atomic=False, reply_to=desk.reply))
+    write = desk.storage.one(Write)
+    queue.on_receive(Written(results=(SUBMITTED, v.Claimed(Code.OK)), ticket=write.ticket))
+    assert together == [WorkFound(request=2, claimed=v.Claimed(Code.OK)), Replied(results=(SUBMITTED,))]
+
+
+def test_where_another_incarnation_asked_the_scheduler_is_woken(
+    desk: Desk, scheduler: SchedulerActor, queue: QueueActor
+) -> None:
+    idle(desk, scheduler)
+    queue.on_receive(Admit(drafts=(draft("a"),), atomic=False, reply_to=desk.reply))
+    write = desk.storage.one(Write)
+    queue.on_receive(Written(results=(SUBMITTED, v.Claimed(Code.FENCED)), ticket=write.ticket))
+    assert desk.scheduler.mail[-1] == Wake()
+
+
+def test_where_it_was_not_done_the_scheduler_is_woken(desk: Desk, scheduler: SchedulerActor, queue: QueueActor) -> None:
+    idle(desk, scheduler)
+    queue.on_receive(Admit(drafts=(draft("a"),), atomic=False, reply_to=desk.reply))
+    write = desk.storage.one(Write)
+    queue.on_receive(Written(results=(SUBMITTED, StoreError("is away")), ticket=write.ticket))
+    for message in desk.scheduler.mail:
+        scheduler.on_receive(message)
+    assert asks(desk).request == 2
+
+
+@pytest.mark.parametrize("seen", [False, True])
+def test_a_task_for_a_line_that_had_no_room_is_asked_for_when_there_is(
+    desk: Desk, scheduler: SchedulerActor, queue: QueueActor, seen: bool
+) -> None:
+    """Nothing but the submit says that there is one. The scheduler may have seen that the claim went."""
+    scheduler.begin()
+    answer(desk, scheduler, claimed("a"), claimed("b", handler="capped"))  # both threads
+    (claim,) = submit(desk, queue)
+    assert claim.groups == (ASYNC,)
+    if seen:
+        scheduler.on_receive(WorkHinted(handler="sleep"))
+    found(desk, scheduler)
+    if seen:
+        answer(desk, scheduler)
+    end(desk, scheduler, running(desk)[0])
+    assert v.Group(SYNC.handlers, QUEUES, 1) in asks(desk).groups
 
 
 def test_a_successor_repeats_one_that_went(desk: Desk, scheduler: SchedulerActor, queue: QueueActor) -> None:
