@@ -61,7 +61,7 @@ def _reference(routes: Iterable[Route], described: dict[str, Any]) -> str:
     parts.append("### Types")
     for name, schema in described["components"]["schemas"].items():
         parts.append(f"#### Type: {name}")
-        parts.append(schema.get("description", "").replace("\n", " ") or f"{kind(schema)}.")
+        parts.append(schema.get("description") or f"{kind(schema)}.")
         if "properties" in schema:
             required = set(schema.get("required", ()))
             rows = [

@@ -140,13 +140,20 @@ class _Schemas:
         schemas, components = msgspec.json.schema_components(types, ref_template=_REF)
         self._types = types
         self._schemas = [_renamed(schema) for schema in schemas]
-        self.components = {_short(name): {**_renamed(one), "title": _short(name)} for name, one in components.items()}
+        self.components = {_short(name): _component(_short(name), _renamed(one)) for name, one in components.items()}
         assert len(self.components) == len(components), "two types have one name outside"
 
     def of(self, type: Any) -> dict[str, Any]:
         """The schema of a type."""
         schema: dict[str, Any] = self._schemas[next(at for at, one in enumerate(self._types) if one is type)]
         return schema
+
+
+def _component(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """A named schema, described by its type's docstring as one line (before msgspec 0.23: with its indentation)."""
+    if "description" in schema:
+        schema = {**schema, "description": " ".join(schema["description"].split())}
+    return {**schema, "title": name}
 
 
 def _short(name: str) -> str:

@@ -21,7 +21,7 @@ from msgspec import UNSET, UnsetType
 
 from taskqueue.context import TaskContext
 from taskqueue.core.errors import ConfigError, InvalidInput
-from taskqueue.core.strictjson import member, placed
+from taskqueue.core.strictjson import garbled, member, placed
 
 ROOT = "$.payload"
 
@@ -164,9 +164,8 @@ def _guarded(read: Callable[[], Any], root: str = ROOT) -> Any:
     except msgspec.ValidationError as error:
         path, message = placed(str(error))
         raise InvalidInput([(root + path[1:], message)]) from None
-    except UnicodeDecodeError:
-        raise InvalidInput([(root, "not UTF-8")]) from None
     except RecursionError:
         raise InvalidInput([(root, "nested too deeply")]) from None
     except Exception as error:  # malformed JSON, or whatever a type of the user's raises while it is made
-        raise InvalidInput([(root, f"{type(error).__name__}: {error}")]) from error
+        said = "not UTF-8" if garbled(error) else f"{type(error).__name__}: {error}"
+        raise InvalidInput([(root, said)]) from error

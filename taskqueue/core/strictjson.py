@@ -68,13 +68,16 @@ def decode(text: bytes, using: msgspec.json.Decoder[Any] = _ANY, *, levels: int 
         return using.decode(text)
     except msgspec.ValidationError as error:
         raise InvalidInput([placed(str(error))]) from None
-    except msgspec.DecodeError as error:
-        raise Malformed(f"not JSON: {error}") from None
-    except UnicodeDecodeError:
-        raise Malformed("not UTF-8") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Malformed("not UTF-8" if garbled(error) else f"not JSON: {error}") from None
     except RecursionError:
         # Brackets inside a part that is only skimmed: such parts are counted one by one later.
         raise Malformed(f"nested deeper than {NESTING} levels") from None
+
+
+def garbled(error: Exception) -> bool:
+    """Is it that the text is not UTF-8? msgspec says so in an error of its own, or, before 0.23, in Python's."""
+    return isinstance(error, UnicodeDecodeError) or (type(error) is msgspec.DecodeError and "UTF-8" in str(error))
 
 
 def placed(message: str) -> tuple[str, str]:

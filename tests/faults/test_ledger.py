@@ -14,7 +14,10 @@ def said(path: Path) -> list[Mark]:
 
 
 @pytest.mark.parametrize("length", range(2, 30))
-def test_what_a_kill_has_cut_was_not_said_and_takes_nothing_else_along(tmp_path: Path, length: int) -> None:
+def test_what_a_kill_has_cut_was_not_said_and_takes_nothing_else_along(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: int
+) -> None:
+    monkeypatch.setattr("os.getpid", lambda: 12345)  # a mark with it is 33 bytes long
     path = tmp_path / "ledger"
     Ledger(str(path)).mark("t1", 7, 1, "start")
     whole = path.read_bytes()

@@ -1,7 +1,8 @@
 """Those who use the nodes: they submit, cancel, replay, change schedules; ask again, elsewhere, where they hear
 nothing; and remember what they were promised.
 
-State: every wish, what handlers did (`ledger`), and which tasks kill their node (`poison`).
+State: every wish, what handlers did (`ledger`), which tasks kill their node (`poison`), and which wait to be cancelled
+(`staying`).
 """
 
 from __future__ import annotations
@@ -81,6 +82,10 @@ class Clients:
         self._hindering: list[Wish] = []
         self._keys: dict[str, str] = {}
         self._ids: list[str] = []
+        self.staying: set[str] = set()
+        """Tasks whose handlers stay until they are told to end."""
+        self._awaited: dict[str, ev.Event] = {}
+        """What is asked once a task is claimed: so that it comes while the claim is on its way to its node."""
 
     def begin(self) -> None:
         """Spread all wishes over the first half of the run."""
@@ -116,6 +121,12 @@ class Clients:
         """How many have no answer yet."""
         return sum(not wish.over for wish in self.wishes)
 
+    def claimed(self, name: str) -> None:
+        """The store has handed out a task."""
+        event = self._awaited.pop(name, None)
+        if event is not None:
+            self.world.at(self.world.time, self._ask, event)
+
     # -- wishes --------------------------------------------------------------------------------------------------------
 
     def _wish(self, verb: Verb, then: Callable[[Any], bool]) -> Wish:
@@ -149,7 +160,11 @@ class Clients:
         self._ids.append(name)
         if one.handler == "sleep" and one.timeout > PATIENT and chance() < 0.5:
             cancel = ev.Cancel(id=name, op=f"stop-{name}")
-            self.world.at(self.world.within(5 * SECOND), self._ask, cancel)
+            if chance() < 0.5:
+                self._awaited[name] = cancel
+                self.staying.add(name)
+            else:
+                self.world.at(self.world.within(5 * SECOND), self._ask, cancel)
         if poison:
             self.poison.add(name)
         self.world.law.sent[name] = one

@@ -133,6 +133,8 @@ class Law:
         if verb.request <= last and any(after and after.status is Status.PROCESSING for _, after in changes):
             raise Broken("C1", f"claim {verb.request} of {verb.owner} was repeated and took more", *_names(changes))
         requests[verb.owner] = verb.request
+        for name in told:
+            self._world.clients.claimed(name)
 
     # -- what others see -----------------------------------------------------------------------------------------------
 

@@ -93,7 +93,8 @@ class Scripts:
                 return  # it never ends, and nobody there sees it
             took = STUCK  # others end it, and its result comes too late
             self.late.add(key)
-        world.at(world.within(took), node.happen, node.life, self._ends, run, worker)
+        span = PATIENT if run.task.id in world.clients.staying else world.within(took) - world.time
+        world.at(world.time + span, node.happen, node.life, self._ends, run, worker)
         if world.chance() < 0.1:
             node.crew.pool.report(run, world.chance(), "so far")
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 import pickle
 from typing import TYPE_CHECKING, Any
 
+from actors.messages import OrdersFiled
 from storage.memory import MemoryStore
 from storage.store import Result, Verb
+from taskqueue.core.events import Cancel
 from taskqueue.core.task import Task
 
 if TYPE_CHECKING:
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 EPOCH = 1_790_000_000_000_000
 STEP = 3
 """Microseconds that one verb takes, so that two claims have two times."""
+
+HEARD = 0.7
+"""How many hints arrive. Those of work are left out: it is found without them."""
 
 Change = tuple[Task | None, Task | None]
 
@@ -77,7 +82,16 @@ class Server:
             self._world.time += STEP
             law.judge(verb, result, changes)
             results.append(result)
+            if type(verb) is Cancel and changes and (before := changes[0][0]) is not None and before.owner is not None:
+                self._hint(before.owner)
         return results
+
+    def _hint(self, owner: str) -> None:
+        """Over the channel for hints an owner hears at once that there are orders for it; or does not."""
+        if self._world.chance() < HEARD:
+            for node in self._world.nodes:
+                if node.owner == owner and node.up and not node.cut:
+                    self._world.at(self._world.time + STEP, node.tell, "health", OrdersFiled())
 
     @property
     def vouches(self) -> bool:
