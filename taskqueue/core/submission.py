@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 from zlib import crc32
 
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import UNSET, Raw, Struct, UnsetType, structs
 
 from taskqueue.core import fields
 from taskqueue.core.config import Config
@@ -20,6 +21,9 @@ from taskqueue.core.views import Declaration
 DEFAULT_HANDLER = "echo"
 DEFAULT_QUEUE = "default"
 KEY_HEADER = "Idempotency-Key"
+
+ALIKE = 256
+"""Bytes: parameters up to this length are kept for a while, since the next task's are likely to be the same."""
 
 
 class Parameters(Struct, frozen=True, kw_only=True):
@@ -56,7 +60,7 @@ class _Body(Struct, forbid_unknown_fields=True):
 
     handler: Any = DEFAULT_HANDLER
     payload: Raw | UnsetType = UNSET
-    parameters: Any = UNSET
+    parameters: Raw | UnsetType = UNSET
     id: Any = UNSET
 
 
@@ -107,36 +111,50 @@ def parse_submission(body: bytes | Raw, *, max_payload: int, header_key: str | N
             raise
         except InvalidInput as error:
             problems.extend(("$.payload" + path[1:], message) for path, message in error.errors)
-    sent: dict[str, Any] = {} if outer.parameters is UNSET else outer.parameters
-    parameters = _read_parameters(sent, header_key, problems)
+    parameters, compared = _NOTHING, b"{}"
+    if outer.parameters is not UNSET:
+        text = bytes(outer.parameters)
+        read = _parameters if len(text) <= ALIKE and b"idempotencyKey" not in text else _parameters.__wrapped__
+        try:
+            parameters, compared = read(text)
+        except Malformed:
+            raise
+        except InvalidInput as error:
+            problems.extend(error.errors)
+    if header_key is not None:
+        parameters = _keyed(parameters, header_key, problems)
     if problems:
         raise InvalidInput(problems)
-    # The key says that two bodies should be the same; it is not part of what is compared. `id` neither.
-    sent.pop("idempotencyKey", None)
-    digest = blake2b(canonical((handler, value, sent)), digest_size=16).digest()
+    digest = blake2b(b"[%b,%b,%b]" % (canonical(handler), canonical(value), compared), digest_size=16).digest()
     return Submission(handler=handler, payload=payload, parameters=parameters, digest=digest, id=task_id)
 
 
-def _read_parameters(sent: object, header_key: str | None, problems: fields.Problems) -> Parameters:
-    """The parameters; what is wrong with them is added to `problems`."""
-    if sent == {} and header_key is None:
-        return _NOTHING
-    try:
-        values = fields.read_object(sent, _PARAMETERS, "$.parameters.")
-    except InvalidInput as error:
-        problems.extend(error.errors)
-        return Parameters()
+@lru_cache(1_000)
+def _parameters(text: bytes) -> tuple[Parameters, bytes]:
+    """The parameters of their JSON, and what is compared of them: many tasks have the same.
+
+    Raises:
+        Malformed, InvalidInput: as `parse_submission`.
+    """
+    sent = decode(text)
+    values = fields.read_object(sent, _PARAMETERS, "$.parameters.")
     if "delay" in values and "run_at" in values:
-        problems.append(("$.parameters.delay", "give either delay or runAt"))
-    if header_key is not None:
-        try:
-            key = read_key(header_key)
-        except ValueError as error:
-            problems.append((KEY_HEADER, str(error)))
-        else:
-            if values.setdefault("idempotency_key", key) != key:
-                problems.append(("$.parameters.idempotencyKey", f"differs from the {KEY_HEADER} header"))
-    return Parameters(**values)
+        raise InvalidInput([("$.parameters.delay", "give either delay or runAt")])
+    # The key says that two bodies should be the same; it is not part of what is compared. `id` neither.
+    sent.pop("idempotencyKey", None)
+    return Parameters(**values), canonical(sent)
+
+
+def _keyed(parameters: Parameters, header_key: str, problems: fields.Problems) -> Parameters:
+    """The parameters with the key that a header gives; what is wrong with it is added to `problems`."""
+    try:
+        key = read_key(header_key)
+    except ValueError as error:
+        problems.append((KEY_HEADER, str(error)))
+        return parameters
+    if parameters.idempotency_key not in (None, key):
+        problems.append(("$.parameters.idempotencyKey", f"differs from the {KEY_HEADER} header"))
+    return structs.replace(parameters, idempotency_key=key)
 
 
 _UNDECLARED = Declaration(name="")
