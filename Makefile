@@ -9,7 +9,7 @@ SPREAD ?= -n 4 --dist worksteal
 PYTEST = $(BIN)/pytest $(SPREAD) -m "not slow"
 
 .DEFAULT_GOAL := help
-.PHONY: help run cluster test test-all lint types arrows check bench bench-cluster bench-peers clean
+.PHONY: help run cluster test test-node test-all lint types arrows check bench bench-cluster bench-peers clean
 
 help:  ## What there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -22,6 +22,11 @@ cluster: .venv/.local  ## Three nodes and a Redis server on this machine, for a 
 
 test: .venv/.test  ## Every test but the slow ones
 	$(PYTEST) $(ARGS)
+
+# By name, since a test says by its name or its parameters what it runs on.
+OTHERS = tests/browser tests/cli tests/deploy tests/simulation tests/api/test_described.py
+test-node: .venv/.test  ## Those of a node by itself, without Redis and browsers: two thirds of them in half of the time
+	$(PYTEST) $(OTHERS:%=--ignore=%) -k "not redis and not cluster and not lua" $(ARGS)
 
 test-all: .venv/.test  ## Every test
 	$(BIN)/pytest $(SPREAD) $(ARGS)

@@ -312,6 +312,7 @@ class LeaderActor(NodeActor):
         if duty == "promote" and moved.count:
             self._scheduler.tell(Wake())
         if duty == "sweep" and moved.count:
+            self._meter.metrics.repaired(moved.count)
             log.error("%d tasks or counts were in limbo and have been repaired", moved.count)
         if duty.startswith((REAP, EMPTY)):
             now = self._clock.monotonic()

@@ -80,6 +80,9 @@ class Metrics:
             "taskqueue_rebirths", "Times that this node was declared dead and began anew.", registry=registry
         )
         self._losses = (0, 0)
+        self._limbo = Counter(
+            "taskqueue_limbo_repaired", "Tasks or counts that the leader's sweep put right.", registry=registry
+        )
 
     # -- as it happens -------------------------------------------------------------------------------------------------
 
@@ -106,6 +109,10 @@ class Metrics:
     def dead(self, handler: str, cause: str) -> None:
         """A task was given up."""
         self._dead(self._known(handler), cause).inc()
+
+    def repaired(self, count: int) -> None:
+        """The leader's sweep put so many tasks or counts right."""
+        self._limbo.inc(count)
 
     def wrote(self, first: Verb, count: int, took: int) -> None:
         """`count` verbs, of which this was the first, were committed together within `took` microseconds."""

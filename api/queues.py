@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Raw
 
 from api.calls import Answer, Call
-from api.schemas import Count, Shape, seconds
+from api.schemas import Count, Shape, seconds, shown
 from taskqueue.core.task import Status
 from taskqueue.core.views import HandlerView, QueueStats
 
@@ -102,5 +102,5 @@ def _queue(stats: QueueStats, now: int) -> QueueShape:
 def _handler(view: HandlerView) -> HandlerShape:
     """A handler that somebody serves."""
     return HandlerShape(
-        name=view.name, queues=view.queues, nodes=view.nodes, schema=Raw(view.schema), isolation=view.isolation
+        name=view.name, queues=view.queues, nodes=view.nodes, schema=shown(view.schema), isolation=view.isolation
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Raw
 
 from api.calls import Answer, Call, integer
-from api.schemas import Shape, task_shape
+from api.schemas import Shape, shown, task_shape
 from api.settings import ENVELOPE
 from api.words import Name, Shown, Time
 from taskqueue.core.errors import InvalidInput
@@ -117,8 +117,8 @@ def _shape(view: ScheduleView) -> ScheduleShape:
     return ScheduleShape(
         id=view.id,
         handler=spec.handler,
-        payload=Raw(spec.payload),
-        parameters=Raw(spec.parameters),
+        payload=shown(spec.payload),
+        parameters=shown(spec.parameters),
         cron=spec.cron,
         every=None if spec.every is None else format_span(spec.every),
         timezone=spec.timezone,

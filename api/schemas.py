@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import UNSET, Raw, Struct, UnsetType, json
 
 from api.words import Name, Priority, Shown, TaskId, Time
 from taskqueue.core.clock import SECOND
@@ -117,6 +117,21 @@ class Count(Shape):
     count: int
 
 
+_skim = json.Decoder(Raw).decode  # it knows JSON's whole grammar, but takes any bytes in a string for text
+
+
+def shown(text: bytes) -> Raw:
+    """A stored JSON text as it is; what is none, since it was damaged, as a JSON string. One damaged task must not make
+    the page that it is on unreadable.
+    """
+    try:
+        text.decode()
+        _skim(text)
+    except (ValueError, RecursionError):
+        text = json.encode(text.decode(errors="backslashreplace"))
+    return Raw(text)
+
+
 def task_shape(task: Task) -> TaskShape:
     """A task as clients see it."""
     # Its place in line lies after its birth only where somebody (or the task itself) asked for a later start.
@@ -125,7 +140,7 @@ def task_shape(task: Task) -> TaskShape:
         id=task.id,
         handler=task.handler,
         queue=task.queue,
-        payload=Raw(task.payload),
+        payload=shown(task.payload),
         parameters=ParametersShape(
             priority=task.priority,
             timeout=format_span(task.timeout),
@@ -151,7 +166,7 @@ def task_shape(task: Task) -> TaskShape:
         progress=None
         if task.progress is None
         else ProgressShape(fraction=task.progress.fraction, note=task.progress.note, at=format_time(task.progress.at)),
-        result=None if task.result is None else Raw(task.result),
+        result=None if task.result is None else shown(task.result),
         error=_error(task.error),
         history=tuple(map(_attempt, task.history)),
         tags=task.tags,

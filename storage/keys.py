@@ -9,7 +9,8 @@ what bears a name is built inside the scripts. Names of handlers, queues and tag
 from __future__ import annotations
 
 FIXED = {
-    "meta": "hash: dataset, schema, min_reader, aging; last of: born, joined, ordered, noted, revision; limbo; marked",
+    "meta": "hash: dataset, schema, min_reader, aging; last of: born, joined, ordered, noted, revision, led; swept, "
+    "scanned; limbo; marked",
     "counts": "hash: cell -> how many tasks",
     "totals": "hash: state -> how many tasks",
     "causes": "hash: <cause>/<handler> -> how many dead letters",

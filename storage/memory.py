@@ -130,6 +130,8 @@ class MemoryStore:
         if twin is not None:
             if twin.digest != draft.digest:
                 return v.Submitted(ev.Code.CONFLICT, draft.id)
+            if draft.key is not None:
+                keys[draft.key] = Key(draft.digest, draft.id, now)
             if stored is None:
                 return v.Submitted(ev.Code.DUP, draft.id, Status.PENDING, now)
             return v.Submitted(ev.Code.DUP, draft.id, stored.status, stored.created_at)

@@ -33,7 +33,7 @@ from storage.store import Result, Verb
 from taskqueue.core.clock import SECOND, Clock, SystemClock
 from taskqueue.core.config import Config
 from taskqueue.core.errors import ConfigError, StoreError
-from taskqueue.core.events import Complete, Fail, Release, Snooze
+from taskqueue.core.events import Code, Complete, Fail, Release, Snooze
 from taskqueue.core.views import RedisView
 
 log = logging.getLogger(__name__)
@@ -43,9 +43,6 @@ PATIENCE = 30.0
 
 ENDS = (Complete, Fail, Release, Snooze)
 """The events after which a run is over."""
-
-LOOK_AGAIN = 60.0
-"""Seconds after which a server that works is looked at once more."""
 
 
 class Unreached(ConfigError):
@@ -89,7 +86,6 @@ class RedisStore(Reads):
         self._beating = threading.Lock()
         self._subscriptions: list[Subscription] = []
         self._plain = Plain()
-        self._looked_at = 0.0
         super().__init__(Pool(dialer, commands), commands.prefix)
         self._first(patience)
 
@@ -116,7 +112,6 @@ class RedisStore(Reads):
                     log.warning("Redis at %s cannot be reached yet: %s", where, error)
                     told = True
                 threading.Event().wait(delay)
-        self._looked_at = time.monotonic()
         facts = self.facts
         log.info("Redis %s at %s, dataset %s, durability %s", facts.version, where, facts.dataset, facts.durability)
         if facts.weakness:
@@ -151,6 +146,8 @@ class RedisStore(Reads):
         with self._beating:
             [result] = self._execute(self._beats, [verb])
         assert isinstance(result, v.Beaten | StoreError)
+        if isinstance(result, v.Beaten) and result.code is not Code.OK:
+            self._writer.look_soon()  # an empty or another dataset knows nobody
         return result
 
     def pour(self, submits: Iterable[v.Submit]) -> list[Result | StoreError]:
@@ -259,20 +256,9 @@ class RedisStore(Reads):
         """See `Store.check`."""
         try:
             self._pool.ask([("PING",)])
-            if time.monotonic() - self._looked_at > LOOK_AGAIN:
-                self._look_again()
-        except (StoreError, *TROUBLE, ConfigError) as error:
+        except StoreError as error:
             return str(error)
         return self._writer.refused
-
-    def _look_again(self) -> None:
-        """Is it still what it was? Raises what `Writer.look` raises."""
-        wire = self._dialer.dial("looks")
-        try:
-            self._writer.look(wire)
-        finally:
-            wire.disconnect()
-            self._looked_at = time.monotonic()
 
     def close(self) -> None:
         """Let go of every connection. Idempotent."""

@@ -80,11 +80,20 @@ def inspect(wire: Wire, config: Config) -> Facts:
         load(wire)
         dataset, schema, reader, aging = _open(wire, config)
     except rx.NoPermissionError as error:
-        raise ConfigError(f"redisAddress: the user may not do what a node has to: {error}") from None
-    if int(reader) > SCHEMA or int(schema) < OLDEST_DATA:
-        raise ConfigError(
-            f"namespace {config.namespace}: its data has schema {int(schema)}, and this version reads {SCHEMA}"
-        )
+        raise ConfigError(_denied(error)) from None
+    except rx.ResponseError as error:
+        if "can't run this command" in str(error):  # one of those in a script
+            raise ConfigError(_denied(error)) from None
+        if "WRONGTYPE" in str(error):
+            raise ConfigError(_edited(config)) from None
+        raise
+    try:
+        schema, reader, aging = int(schema), int(reader), int(aging)
+    except ValueError:
+        raise ConfigError(_edited(config)) from None
+    if reader > SCHEMA or schema < OLDEST_DATA:
+        its = f"its data has schema {schema}, and this version reads {SCHEMA}"
+        raise ConfigError(f"namespace {config.namespace}: {its}")
     order = {"weak": 0, "fsync": 1, "replicated": 2}
     if order[durability] < order[config.require_durability or "weak"]:
         reason = weakness or "acknowledgements do not wait for all replicas (redisWaitReplicas)"
@@ -94,9 +103,18 @@ def inspect(wire: Wire, config: Config) -> Facts:
         durability=durability,
         weakness=weakness,
         replicas=int(info.get("connected_slaves", 0)),
-        dataset=dataset.decode(),
-        aging=int(aging),
+        dataset=dataset.decode("utf-8", "replace"),
+        aging=aging,
     )
+
+
+def _denied(error: Exception) -> str:
+    return f"redisAddress: the user may not do what a node has to: {error}"
+
+
+def _edited(config: Config) -> str:
+    key = prefix(config.namespace) + "meta"
+    return f"namespace {config.namespace}: {key} is not what a node stored there (schema, min_reader, aging: numbers)"
 
 
 def examine(wire: Wire, config: Config) -> Examination:

@@ -30,6 +30,9 @@ log = logging.getLogger(__name__)
 OPERATION = 5.0
 """Seconds within which a call is tried again."""
 
+LOOK_AGAIN = 60.0
+"""Seconds after which a server that works is looked at once more."""
+
 SHORT = 1.0
 """The same, while the server is known to be away: so long as it is, nobody waits for it in a queue."""
 
@@ -97,25 +100,36 @@ class Writer:
         self._closed = threading.Event()
         self.facts: Facts | None = None
         self._datasets = datasets
+        self._looked_at = 0.0
         self.refused: str | None = None
         """Why the server that answers must not be used."""
 
     def connect(self) -> Wire:
-        """The connection, made and looked at if there is none. Raises ConfigError, or what redis-py raises."""
+        """The connection, made if there is none; what is behind it is looked at then, and again every minute. Raises
+        ConfigError, or what redis-py raises.
+        """
         if self._wire is not None and self._epoch == self._dialer.epoch:
-            return self._wire
-        self.drop()
-        wire = self._dialer.dial(self._name)
+            wire = self._wire
+            if time.monotonic() - self._looked_at < LOOK_AGAIN:
+                return wire
+        else:
+            self.drop()
+            wire = self._dialer.dial(self._name)
         try:
-            self.look(wire)
+            self._look(wire)
         except BaseException:
             wire.disconnect()
+            self._wire = None
             raise
         self._wire, self._epoch = wire, self._dialer.epoch
         return wire
 
-    def look(self, wire: Wire) -> None:
-        """Look at the server at the other end. Raises ConfigError, or what redis-py raises."""
+    def look_soon(self) -> None:
+        """Look before the next call: something seems to be another than it was."""
+        self._looked_at = 0.0
+
+    def _look(self, wire: Wire) -> None:
+        self._looked_at = time.monotonic()
         try:
             facts = inspect(wire, self._config)
         except ConfigError as error:

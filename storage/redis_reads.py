@@ -19,7 +19,7 @@ from storage.redis_answers import term
 from storage.redis_calls import Call
 from storage.redis_link import Pool
 from storage.redis_rows import LETTER, STATUS
-from taskqueue.core.errors import UnknownCursor
+from taskqueue.core.errors import StoreError, StoreUnavailable, UnknownCursor
 from taskqueue.core.task import Cause, Status, Task
 from taskqueue.core.views import DeadCount, Filter, Held, Lane, LeaseView, Member, NotePage, Page, QueueView
 
@@ -145,9 +145,14 @@ class Reads:
 
     @_readable
     def term(self) -> v.Term:
-        """See `Store.term`."""
-        owner, epoch, beat = self._ask("HMGET", "term", "owner", "epoch", "beat")
-        return term(owner, epoch or 0, beat or 0)
+        """See `Store.term`. What is none, because somebody edited it, is nobody's, as the scripts have it."""
+        try:
+            owner, epoch, beat = self._ask("HMGET", "term", "owner", "epoch", "beat")
+            return term(owner, epoch or 0, beat or 0)
+        except StoreUnavailable:
+            raise
+        except (StoreError, ValueError):
+            return v.Term(None, 0, 0)
 
     @_readable
     def schedules(self) -> list[v.Schedule]:

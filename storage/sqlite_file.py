@@ -6,7 +6,9 @@ are for the operator to copy and recover.
 
 from __future__ import annotations
 
+import logging
 import os
+import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -16,8 +18,11 @@ from urllib.parse import quote
 from uuid import uuid4
 
 from storage import wal
-from storage.sqlite_sql import schema
+from storage.sqlite_sql import schema, statements
 from taskqueue.core.errors import ConfigError, StoreDamaged
+from taskqueue.core.text import one_line
+
+logger = logging.getLogger("taskqueue.storage")
 
 NAME = "taskqueue.db"
 APPLICATION = 0x5451_5545  # "TQUE"
@@ -115,11 +120,20 @@ def prepare(path: Path) -> None:
     """Check the file that is there, or make a fresh one.
 
     Raises:
-        StoreDamaged, ConfigError: see `check`; also where only the file's log is there.
+        StoreDamaged, ConfigError: see `check`; also where only the file's log is there. A log that may have been
+            removed is a warning.
     """
     log = Path(f"{path}-wal")
     if path.exists():
+        lost = Path(f"{path}-shm").exists() and not log.exists()  # asked first: the check makes a new log
         check(path)
+        if lost:  # no refusal: a node that is killed while it closes the file leaves the same
+            logger.warning(
+                "%s is missing, though the node before did not end in order: if somebody removed it, what was "
+                "acknowledged last may be missing, too",
+                log,
+                extra={"event": "log_missing"},
+            )
         upgrade(path)
     elif _holds_frames(log):
         raise _damaged(path, f"it is missing, but its log {log.name} is there")
@@ -177,9 +191,17 @@ def check(path: Path) -> None:
             (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
             if verdict != "ok":
                 raise _damaged(path, verdict.replace("\n", " "))
+            there = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+            for table in re.findall(r"^CREATE (?:TABLE|VIEW) (\w+)", schema(), re.MULTILINE):
+                if table not in there:
+                    raise _damaged(path, f"no such table: {table}")
+            connection.text_factory = str  # as for the writer: a lane goes by its names
+            for statement in ("lane.all", "lane.paused"):
+                connection.execute(statements()[statement]).fetchall()
     except sqlite3.DatabaseError as error:
-        if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            raise _damaged(path, str(error)) from error
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)  # Python's own has none: a text is no UTF-8
+        if code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            raise _damaged(path, one_line(str(error))) from error
         raise
 
 

@@ -102,7 +102,7 @@ def _stored(row: Row) -> Stored:
         id=task_id,
         handler=handler,
         queue=queue,
-        payload=payload,
+        payload=payload or b"",  # a body that has lost its row: its checksum tells
         checksum=checksum,
         digest=digest,
         priority=priority,

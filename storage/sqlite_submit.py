@@ -18,13 +18,14 @@ def submit(tx: Tx, verb: v.Submit) -> v.Submitted:
     known = _known(tx, draft)
     if known is not None:
         return known
-    if verb.capacity is not None and tx.lanes.waiting >= verb.capacity:
-        return _twin(tx, draft) or v.Submitted(Code.FULL, draft.id)
-    if not insert(tx, draft):
-        twin = _twin(tx, draft)
-        assert twin is not None  # the id is taken
-        return twin
-    return v.Submitted(Code.OK, draft.id, Status.PENDING, tx.now)
+    full = verb.capacity is not None and tx.lanes.waiting >= verb.capacity
+    if not full and insert(tx, draft):
+        return v.Submitted(Code.OK, draft.id, Status.PENDING, tx.now)
+    twin = _twin(tx, draft)
+    assert full or twin is not None  # the id is taken
+    if twin is not None and twin.code is Code.DUP:
+        _remember(tx, draft)
+    return twin or v.Submitted(Code.FULL, draft.id)
 
 
 def submit_all(tx: Tx, verb: v.SubmitAll) -> tuple[v.Submitted, ...]:
@@ -37,6 +38,8 @@ def submit_all(tx: Tx, verb: v.SubmitAll) -> tuple[v.Submitted, ...]:
         return tuple(v.Submitted(Code.WAITS, a.id) if a.code in good else a for a in answers)
     for draft in new.values():
         insert(tx, draft)
+    for draft in keyed.values():
+        _remember(tx, draft)
     return tuple(answers)
 
 
@@ -60,9 +63,14 @@ def insert(tx: Tx, draft: Draft) -> bool:
         tx.run("submit.payload", seq, draft.payload)
     for tag in draft.tags:
         tx.run("submit.tag", tag, seq)
-    if draft.key is not None:
-        tx.run("submit.key", draft.key, draft.digest, draft.id, now)
+    _remember(tx, draft)
     return True
+
+
+def _remember(tx: Tx, draft: Draft) -> None:
+    """From now on its idempotency key stands for it."""
+    if draft.key is not None:
+        tx.run("submit.key", draft.key, draft.digest, draft.id, tx.now)
 
 
 def _known(tx: Tx, draft: Draft) -> v.Submitted | None:
@@ -96,13 +104,17 @@ def _admit(
         if first.digest != draft.digest:
             return v.Submitted(Code.MISMATCH, draft.id)
         return v.Submitted(Code.DUP, first.id, Status.PENDING, tx.now)
-    before = _known(tx, draft) or _twin(tx, draft)
-    if before is not None:
-        return before
-    if draft.id in new:
-        if new[draft.id].digest != draft.digest:
-            return v.Submitted(Code.CONFLICT, draft.id)
-        return v.Submitted(Code.DUP, draft.id, Status.PENDING, tx.now)
+    known = _known(tx, draft)
+    if known is not None:
+        return known
+    twin = _twin(tx, draft)
+    if twin is None and draft.id in new:
+        same = new[draft.id].digest == draft.digest
+        twin = v.Submitted(Code.DUP, draft.id, Status.PENDING, tx.now) if same else v.Submitted(Code.CONFLICT, draft.id)
+    if twin is not None:
+        if twin.code is Code.DUP and draft.key is not None:
+            keyed[draft.key] = draft
+        return twin
     if capacity is not None and tx.lanes.waiting + len(new) >= capacity:
         return v.Submitted(Code.FULL, draft.id)
     new[draft.id] = draft

@@ -73,6 +73,10 @@ class Sqlite:
         """Forget a member behind the store's back."""
         self._harm("DELETE FROM members WHERE owner = ?", owner)
 
+    def lose_body(self, task_id: str) -> None:
+        """Forget a long payload behind the store's back."""
+        self._harm("DELETE FROM payloads WHERE seq = (SELECT seq FROM tasks WHERE id = ?)", task_id)
+
     def miscount(self) -> None:
         """Falsify a count behind the store's back; what it keeps of it in memory is then read anew."""
         self._harm("UPDATE lanes SET ready = ready + 5 WHERE queue = ? AND handler = ?", "default", "echo")
@@ -124,6 +128,10 @@ class Redis:
     def lose_member(self, owner: str) -> None:
         """Forget a member behind the store's back."""
         assert self._client.delete(f"{self._prefix}member:{owner}") == 1
+
+    def lose_body(self, task_id: str) -> None:
+        """Forget a long payload behind the store's back."""
+        assert self._client.delete(f"{self._prefix}body:{task_id}") == 1
 
     def miscount(self) -> None:
         """Falsify a count behind the store's back."""

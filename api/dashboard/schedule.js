@@ -6,7 +6,7 @@ import { count, time } from "./format.js";
 import { field, form } from "./forms.js";
 import { go, here, to } from "./route.js";
 import { at, controls, rule, stateOf } from "./schedules.js";
-import { attempt, button, confirm, empty, facts, json, link, panel, say } from "./ui.js";
+import { attempt, barred, button, confirm, empty, facts, json, link, panel, say } from "./ui.js";
 import { pageOf, taskTable } from "./tasklist.js";
 
 const PREVIEWED = 5;
@@ -88,7 +88,7 @@ export default {
       one.owner !== "code" && [link(`${to(["schedules", one.id])}?edit=`, "Edit", { class: "button" }), button("Delete", () => drop(one.id), { kind: "danger" })]);
   },
   view(data, context) {
-    if (edits(context)) return h("div", { class: "panel narrow" }, editor(data.old, data.handlers));
+    if (edits(context)) return context.may("operator") ? h("div", { class: "panel narrow" }, editor(data.old, data.handlers)) : barred("operator");
     const { one, times, recent } = data;
     return [
       h("div", { class: "columns", key: "top" },

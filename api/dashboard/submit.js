@@ -4,7 +4,7 @@ import { get, send } from "./api.js";
 import { h } from "./dom.js";
 import { field, form } from "./forms.js";
 import { go } from "./route.js";
-import { say } from "./ui.js";
+import { barred, say } from "./ui.js";
 
 const own = (name) => [`$.parameters.${name}`];
 
@@ -40,5 +40,5 @@ export default {
   still: true,
   title: "New task",
   load: async (_context, signal) => (await get("/api/handlers", {}, signal)).handlers.map((one) => one.name),
-  view: (handlers) => h("div", { class: "panel narrow" }, editor(handlers)),
+  view: (handlers, { may }) => (may("submitter") ? h("div", { class: "panel narrow" }, editor(handlers)) : barred("submitter")),
 };

@@ -15,6 +15,9 @@ export const link = (href, text, props) => h("a", { href, ...props }, text);
 
 export const panel = (title, ...children) => h("section", { class: "panel" }, h("h2", null, title), ...children);
 
+/** In place of a form that the role may not send. */
+export const barred = (role) => empty("Not for this token.", `This takes the role ${role} or a higher one.`);
+
 export const empty = (title, hint) => h("div", { class: "empty" }, h("p", null, h("b", null, title)), hint && h("p", null, hint));
 
 export const facts = (pairs) => h("dl", { class: "facts" },
@@ -63,12 +66,12 @@ export async function attempt(work, done) {
 
 let questions = 0;
 
-/** A dialog; `build(close)` makes its content. Resolves to what `close` was given, null where it was dismissed. */
+/** A dialog; `build(close)` makes its content. Resolves to what `close` was given, null where it was dismissed; that it cannot be while `data-busy` stands on it. */
 export function dialog(title, build) {
   return new Promise((resolve) => {
     const id = `dialog-${(questions += 1)}`;
     let result = null;
-    const box = h("dialog", { "aria-labelledby": id, onclose: () => (box.remove(), resolve(result)) });
+    const box = h("dialog", { "aria-labelledby": id, onclose: () => (box.remove(), resolve(result)), onkeydown: (event) => void (event.key === "Escape" && "busy" in box.dataset && event.preventDefault()) });
     const close = (value) => ((result = value), box.close());
     box.append(h("h2", { id }, title), ...[build(close)].flat().filter(Boolean));
     document.body.append(box);
@@ -88,7 +91,12 @@ const DONE = { cancel: "cancelled", retry: "set to run now", replay: "replayed",
 export async function many(verb, counted, work, whom) {
   const found = await dialog(`${verb[0].toUpperCase()}${verb.slice(1)} ${whom}`, (close) => {
     const body = h("div", { "aria-live": "polite" }, h("p", null, "Counting …"));
-    const buttons = h("div", { class: "actions end" }, button("Keep as they are", () => close(null)));
+    const keep = button("Keep as they are", () => close(null));
+    const buttons = h("div", { class: "actions end" }, keep);
+    const busy = (on) => { // nobody may think that it was not done
+      keep.disabled = on;
+      buttons.closest("dialog").toggleAttribute("data-busy", on);
+    };
     counted().then(({ count: n }) => {
       const tasks = n === 1 ? "1 task" : `${count(n)} tasks`;
       render(body, n
@@ -99,9 +107,12 @@ export async function many(verb, counted, work, whom) {
       const go = button(`${verb[0].toUpperCase()}${verb.slice(1)} ${tasks}`, async () => {
         go.disabled = true;
         go.textContent = "Working …";
+        busy(true);
         try {
           close(await work());
         } catch (error) {
+          busy(false);
+          keep.textContent = "Close";
           go.remove();
           render(body, h("p", { class: "wrong", role: "alert" }, `${error.message} What was done before stays done.`));
           dispatchEvent(new Event("refresh"));

@@ -65,6 +65,27 @@ local function stands(t)
   return at
 end
 
+-- Put a task where it belongs, as far as it is not there. True where something was missing. `settle` has to follow.
+local function mend(t)
+  local missing = false
+  for key, score in pairs(stands(t)) do
+    if not call('ZSCORE', key, t.id) then
+      enter(key, score, t.id)
+      missing = true
+    end
+  end
+  if t.st == 'R' and t.own and t.fe then
+    local key, entry = prefix .. 'run:' .. t.own, held_as(t.id, t.fe, t.ln)
+    if not call('ZSCORE', key, entry) then
+      enter(key, t.no, entry)
+      owners[t.own] = true
+      missing = true
+    end
+  end
+  if missing then call('SADD', k_lanes, t.ln) end
+  return missing
+end
+
 local function blame(t, by)
   if t.st == 'D' and t.cau then
     local cell = t.cau .. '/' .. string.match(t.ln, '/(.*)$')
@@ -112,7 +133,7 @@ local function grow(key, growth)
   if not fields[1] then return new end
   for n, was in ipairs(call('HMGET', key, unpack(fields))) do
     local field = fields[n]
-    local is, at = (was or 0) + growth[field], #set
+    local is, at = (tonumber(was) or 0) + growth[field], #set -- no number: somebody edited it, and the sweep counts anew
     if is == 0 then zero[#zero + 1] = field else set[at + 1], set[at + 2] = field, text(is) end
     if not was then new[#new + 1] = field end
   end

@@ -27,9 +27,12 @@ local function depart(owner, ...)
   if node and call('HGET', k_nodes, node) == owner then call('HDEL', k_nodes, node) end
 end
 
+-- What is no term, because somebody edited it, is nobody's.
 local function term()
-  local t = call('HMGET', k_term, 'owner', 'epoch', 'beat')
-  return { t[1], tonumber(t[2] or 0), tonumber(t[3] or 0) }
+  local t = redis.pcall('HMGET', k_term, 'owner', 'epoch', 'beat')
+  local epoch, beat = tonumber(t[2] or 0), tonumber(t[3] or 0)
+  if t.err or not epoch or not beat then return { false, 0, 0 } end
+  return { t[1], epoch, beat }
 end
 
 -- Is (items[1], items[2]) not the present term?

@@ -1,12 +1,20 @@
 #!lua
 -- Store drafts. Takes: {atomic, {draft ...}}, see lib_birth. ARGV[6...]: their payloads.
 -- Answers {code, id, state, created} for each; `atomic`: all or none. Where all are new: {'ok', created}.
--- uses: lib, lib_index, lib_birth
+-- uses: lib, lib_index, lib_task, lib_birth
 local atomic, drafts = items[1], items[2]
 local LIFETIME = 86400000000 -- of an idempotency key, microseconds
 local answers, new, keyed = {}, {}, {}
+local keys = {} -- keys of tasks that were there before, and what is stored of each
 local waiting = call('HMGET', k_totals, 'P', 'F')
-local room = (waiting[1] or 0) + (waiting[2] or 0)
+local room = (tonumber(waiting[1]) or 0) + (tonumber(waiting[2]) or 0)
+
+-- A submit that an error cut short has left a task in some of its indexes only. Nobody was told that it is stored; now
+-- somebody is about to be.
+local function whole_again(id)
+  local t = load(id)
+  if t and mend(t) then call('HINCRBY', k_meta, 'limbo', 1) end
+end
 
 local function admit(d)
   local id, digest, key = d[1], d[4], d[11]
@@ -21,6 +29,7 @@ local function admit(d)
     end
     if known then
       if known[3] ~= digest then return { 'mismatch', id } end
+      if not new[known[2]] then whole_again(known[2]) end
       return { 'dup', known[2], 'P', known[1] }
     end
   end
@@ -28,6 +37,11 @@ local function admit(d)
   local its = twin[4] or (twin[1] and select(5, as_born(twin[1])))
   if its or twin[2] then
     if its ~= digest then return { 'conflict', id } end
+    if not new[id] then whole_again(id) end
+    if key then
+      keyed[key] = { now, id, digest }
+      keys[key] = now .. ' ' .. id .. ' ' .. digest
+    end
     return { 'dup', id, twin[2], twin[3] }
   end
   if d[13] and room >= d[13] then return { 'full', id } end
@@ -50,13 +64,14 @@ if atomic and not good then
   end
   return answers
 end
+local function remember(key, said) call('SET', prefix .. 'key:' .. key, said, 'PX', LIFETIME / 1000) end
+
+for key, said in pairs(keys) do remember(key, said) end
 local last = next(new) and numbers(#drafts)
 for n, d in ipairs(drafts) do
   if answers[n][1] == 'ok' then
     bear(n, d, last + n)
-    if d[11] then
-      call('SET', prefix .. 'key:' .. d[11], now .. ' ' .. d[1] .. ' ' .. d[4], 'PX', LIFETIME / 1000)
-    end
+    if d[11] then remember(d[11], now .. ' ' .. d[1] .. ' ' .. d[4]) end
   end
 end
 end_births()

@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
 -- Look for limbo and repair it: tasks of owners that nobody knows, counts that are off, entries of indexes without a
--- task, tasks that stand in no index of their state. Takes: {leader, epoch, limit}.
+-- task, tasks that are missing in an index. Takes: {leader, epoch, limit}.
 -- Answers {code, how many repairs, {}, may be more}. What is in the lists of states is looked at piece by piece, call by
--- call; `swept` in the meta hash says how far it came.
+-- call, and so is what is stored of tasks at all; `swept` and `scanned` in the meta hash say how far it came.
 -- uses: lib, lib_index, lib_task, lib_member
 if deposed() then return answer({ 'deposed' }) end
 local limit, repairs, more = items[3], 0, false
@@ -38,6 +38,15 @@ for _, owner in ipairs(call('SMEMBERS', k_owners)) do
 end
 settle()
 
+-- Hashes of tasks, wherever they stand: the sets of their owners and the lists tell nothing of one that is in neither.
+local page = call('SCAN', call('HGET', k_meta, 'scanned') or '0', 'MATCH', prefix .. 'task:*', 'COUNT', limit, 'TYPE', 'hash')
+for _, key in ipairs(page[2]) do
+  local t = load(string.sub(key, #prefix + 6))
+  if t and mend(t) then repairs = repairs + 1 end
+end
+call('HSET', k_meta, 'scanned', page[1])
+settle()
+
 local swept = call('HGET', k_meta, 'swept') or ''
 local next_list, after = string.match(swept, '^(.*) (%d+)$')
 local lists = {}
@@ -61,15 +70,8 @@ while lists[at] and not swept do
     if not t or t.st .. '/' .. t.ln ~= lists[at] then
       leave(key, id)
       repairs = repairs + 1
-    else
-      local wrong = false
-      for index, score in pairs(stands(t)) do
-        if not call('ZSCORE', index, id) then
-          enter(index, score, id)
-          wrong = true
-        end
-      end
-      if wrong then repairs = repairs + 1 end
+    elseif mend(t) then
+      repairs = repairs + 1
     end
     after = page[n + 1]
   end

@@ -14,8 +14,11 @@ import sys
 _COMPLETING = "_TASKQUEUE_COMPLETE"
 """Set by the shell functions that click writes: then nothing is run, whatever the arguments."""
 
-_OURS = frozenset({"--help", "-h", "--version", "--url", "--token", "--json"})
+OURS = frozenset({"--help", "-h", "--version", "--url", "--token", "--json"})
 """Options before the command's name; any other is a node's."""
+
+_WRONG = 2
+"""A node's exit code where its flags are wrong; and for other reasons, of which its one line says enough."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -29,7 +32,12 @@ def main(argv: list[str] | None = None) -> int:
             from actors.node import main as node_main
         except StopEarly:
             return 0
-        return node_main(arguments[1:] if arguments[:1] == ["node"] else arguments)
+        code = node_main(arguments[1:] if arguments[:1] == ["node"] else arguments)
+        if code == _WRONG:
+            from taskqueue.cli.local import hint_at
+
+            hint_at(arguments)
+        return code
     if _COMPLETING not in os.environ and arguments[:1] == ["backup"]:
         from taskqueue.cli.backup import main as backup_main
 
@@ -41,4 +49,4 @@ def main(argv: list[str] | None = None) -> int:
 
 def _starts_a_node(arguments: list[str]) -> bool:
     first = arguments[0] if arguments else "node"
-    return first == "node" or (first.startswith("-") and first.partition("=")[0] not in _OURS)
+    return first == "node" or (first.startswith("-") and first.partition("=")[0] not in OURS)

@@ -160,7 +160,7 @@ class _Run:
         for first in range(0, count, batch):
             began = monotonic()
             items = [client.item(self._body(number, self.many)) for number in range(first, min(count, first + batch))]
-            for outcome in drive(door, flows.submit_all(items, door.now, client.timeout, self._patience)):
+            for outcome in drive(door, flows.submit_all(items, door.now, self._patience)):
                 if not isinstance(outcome, Taken):
                     raise outcome.error
                 self._last = outcome.id

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from taskqueue.cli.api import Api
-from taskqueue.cli.findings import Finding, bad, ok, warn
+from taskqueue.cli.findings import Finding, bad, between, ok, warn
 from taskqueue.client.answers import Reply
 from taskqueue.core.errors import TaskqueueError, Unavailable
 from taskqueue.errors import AccessDenied
@@ -34,14 +34,15 @@ _ADVICE = {AccessDenied: ACCESS, Unavailable: STORE}
 def checks(api: Api) -> Iterator[Finding]:
     """From whether it is there to what waits in it."""
     try:
-        reply, ready = api.ask("GET", "/healthz"), api.ask("GET", "/readyz")
+        before, reply, after = time(), api.ask("GET", "/healthz"), time()
+        ready = api.ask("GET", "/readyz")
     except TaskqueueError as error:
         advice = "start a node (`taskqueue node`), or name another with --url"
         yield bad("node", str(error), advice)
         return
     yield _healthy("node", reply, f"{api.url} answers", "its log says more; an actor is restarted at once")
     yield _healthy("ready", ready, "it takes tasks", "see docs/operations.md, Health")
-    if (clock := _clock(reply)) is not None:
+    if (clock := _clock(reply, before, after)) is not None:
         yield clock
     try:
         yield from _status(api.get("/api/cluster/status").json)
@@ -62,15 +63,15 @@ def _healthy(check: str, reply: Reply, good: str, advice: str) -> Finding:
     return bad(check, problems or f"HTTP {reply.status}", advice)
 
 
-def _clock(reply: Reply) -> Finding | None:
+def _clock(reply: Reply, before: float, after: float) -> Finding | None:
+    """Its clock was read between the two times."""
     try:
         theirs = parsedate_to_datetime(reply.date or "").timestamp()
     except ValueError:
         return None
-    # Theirs is cut to whole seconds, and some time has passed since.
-    offset = theirs + 0.5 - time()
+    offset = between(theirs + 0.5, before, after)  # theirs is cut to whole seconds
     if abs(offset) <= OFFSET:
-        return ok("clock", f"within {OFFSET:g} s of this machine's")
+        return ok("clock", f"within {OFFSET + after - before:.0f} s of this machine's")  # a slow answer tells less
     return warn("clock", f"{offset:+.0f} s from this machine's", "let both follow a time server (chrony, ntpd)")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from time import time
 from typing import TYPE_CHECKING
 
-from taskqueue.cli.findings import Finding, bad, ok, warn
+from taskqueue.cli.findings import Finding, bad, between, ok, warn
 from taskqueue.core.addresses import masked
 from taskqueue.core.clock import SECOND
 from taskqueue.core.config import Config
@@ -98,7 +98,7 @@ def _replicas(seen: Examination, config: Config) -> Finding:
 
 def _clock(theirs: float, before: float, after: float) -> Finding:
     """Its clock was read between the two times."""
-    offset = 0.0 if before <= theirs <= after else min(theirs - before, theirs - after, key=abs)
+    offset = between(theirs, before, after)
     said = f"{offset:+.3f} s from this machine's"
     advice = "let both follow a time server (chrony, ntpd)"
     if abs(offset) >= WRONG:

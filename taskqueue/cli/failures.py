@@ -76,7 +76,8 @@ def of_usage(error: click.ClickException) -> Failure:
     """The same for what click refuses."""
     ctx = getattr(error, "ctx", None)
     path = ctx.command_path if ctx is not None else "taskqueue"
-    return Failure(error.format_message(), f"{path} --help", WRONG)
+    line = error.format_message().replace("\n\t", " ")  # click writes each choice on a line of its own
+    return Failure(line, f"{path} --help", WRONG)
 
 
 def tell(failure: Failure) -> int:

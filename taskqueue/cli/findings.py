@@ -24,6 +24,11 @@ class Finding(Struct, frozen=True):
     advice: str = ""
 
 
+def between(theirs: float, before: float, after: float) -> float:
+    """Seconds that a clock is off at least, which was read between these two times of ours."""
+    return 0.0 if before <= theirs <= after else min(theirs - before, theirs - after, key=abs)
+
+
 def ok(check: str, found: str) -> Finding:
     """As it should be."""
     return Finding(check, Level.OK, found)

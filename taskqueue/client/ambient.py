@@ -89,9 +89,9 @@ def override(client: Client) -> Iterator[Client]:
 def _door(url: str | None, token: str | None, settings: Mapping[str, Any] | None) -> Door:
     named = "" if url is not None or URL not in os.environ else f"{URL}: "
     where = url if url is not None else os.environ.get(URL) or DEFAULT_URL
-    scheme, separator, _ = where.partition("://")
-    if not separator:
+    if not isinstance(where, str) or "://" not in where:
         raise ConfigError(f'{named}expected a URL such as "{DEFAULT_URL}" or "redis://localhost:6379"')
+    scheme = where.partition("://")[0]
     if scheme.lower() in _REST:
         from taskqueue.client.rest import RestDoor
 

@@ -211,7 +211,7 @@ class Client:
 
     def _submit_all(self, batch: Batch, patience: float) -> Flow[list[Outcome]]:
         items = batch.items
-        return (yield from flows.submit_all(items, self.now, self.timeout, patience)) if items else []
+        return (yield from flows.submit_all(items, self.now, patience)) if items else []
 
     def _merged(self, batch: Batch, outcomes: Sequence[Outcome], many: _Many) -> Iterator[Answered[Any]]:
         """The answers to a batch, in its order."""

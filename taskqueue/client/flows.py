@@ -30,11 +30,20 @@ from taskqueue.errors import NotFinished, QueueFull
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0
 """Bounds of the time between two tries where the other side names none, seconds."""
 
+SOON = 0.05
+"""Seconds that an answer may take at least, however little time is left."""
+
 FIRST_LOOK, LONGEST_LOOK = 0.02, 0.5
 """The same between two looks at a task that nobody can wait for."""
 
 LONG_POLL = 20.0
 """Seconds that one question after a task's end waits for it."""
+
+LATE = 0.5
+"""Seconds beyond a caller's own time in which an answer that is on its way may come."""
+
+AT_ONCE = 1_000
+"""So many tasks are looked at with one question at most."""
 
 PATIENCE = 60.0
 """Seconds without any progress after which a client gives up."""
@@ -59,7 +68,7 @@ def submit(item: Item, now: Now, timeout: float) -> Flow[str]:
     """Submit one task; its id. Raises what is wrong with it; QueueFull at once; Unavailable after `timeout`."""
     deadline, tries = now() + timeout, 0
     while True:
-        [outcome] = yield Send((item,), max(0.05, deadline - now()))
+        [outcome] = yield Send((item,), max(SOON, deadline - now()))
         if isinstance(outcome, Refused):
             raise outcome.error
         if not isinstance(outcome, Later):
@@ -72,22 +81,22 @@ def submit(item: Item, now: Now, timeout: float) -> Flow[str]:
         yield Pause(pause)
 
 
-def submit_all(items: Sequence[Item], now: Now, timeout: float, patience: float) -> Flow[list[Outcome]]:
+def submit_all(items: Sequence[Item], now: Now, patience: float) -> Flow[list[Outcome]]:
     """Submit one batch; an outcome each, in order. `Later` is the outcome of what was not taken for `patience`."""
     results: dict[int, Outcome] = {}
     left = list(range(len(items)))
     since, tries = now(), 0
     while True:
         try:
-            outcomes = yield Send([items[place] for place in left], timeout)
+            outcomes = yield Send([items[place] for place in left], max(SOON, since + patience - now()))
         except TaskqueueError as error:
             outcomes = [Refused(error)] * len(left)
         if isinstance(outcomes, TooBig):
             if len(items) == 1:
                 return [Refused(outcomes.error)]
             half = len(items) // 2
-            first = yield from submit_all(items[:half], now, timeout, patience)
-            return first + (yield from submit_all(items[half:], now, timeout, patience))
+            first = yield from submit_all(items[:half], now, patience)
+            return first + (yield from submit_all(items[half:], now, patience))
         results.update(zip(left, outcomes, strict=True))
         again = [place for place in left if isinstance(results[place], Later)]
         if not again:
@@ -114,7 +123,8 @@ def ended(task_id: str, now: Now, timeout: float | None, within: float) -> Flow[
     while True:
         began = now()
         wait = LONG_POLL if deadline is None else max(0.0, min(LONG_POLL, deadline - began))
-        state = yield Look(task_id, wait, within)
+        rest = within if deadline is None else min(within, deadline - began - wait + LATE)
+        state = yield Look(task_id, wait, rest)
         if isinstance(state, State):
             if state.status in TERMINAL:
                 return state
@@ -136,7 +146,7 @@ def status(task_id: str, now: Now, timeout: float) -> Flow[Status]:
     """The task's state now."""
     deadline, tries = now() + timeout, 0
     while True:
-        state = yield Look(task_id, 0, max(0.05, deadline - now()))
+        state = yield Look(task_id, 0, max(SOON, deadline - now()))
         if isinstance(state, State):
             return state.status
         pause = _pause(tries, state.after)
@@ -153,20 +163,23 @@ def some_ended(ids: Sequence[str], wanted: int, now: Now, timeout: float | None,
     tries, answered = 0, now()
     while True:
         left = [task_id for task_id in ids if task_id not in done]
-        found = yield LookAll(left, within)
-        if isinstance(found, Later):
-            if now() - answered > PATIENCE:
-                raise found.error
-        else:
+        for start in range(0, len(left), AT_ONCE):
+            rest = within if deadline is None else min(within, deadline - now())
+            if len(done) >= wanted:
+                break
+            found = yield LookAll(left[start : start + AT_ONCE], wanted - len(done), max(SOON, rest))
+            if isinstance(found, Later):
+                if now() - answered > PATIENCE:
+                    raise found.error
+                break
             answered = now()
             tries = 0 if found else tries
             done |= found
-        rest = None if deadline is None else deadline - now()
-        if len(done) >= wanted or (rest is not None and rest <= 0):
+        if len(done) >= wanted or (deadline is not None and now() >= deadline):
             return done
         pause = _spread(tries, FIRST_LOOK, LONGEST_LOOK)
         tries += 1
-        yield Pause(pause if rest is None else min(pause, rest))
+        yield Pause(pause if deadline is None else max(0.0, min(pause, deadline - now())))
 
 
 # -- steering ----------------------------------------------------------------------------------------------------------
@@ -177,7 +190,7 @@ def cancel(task_id: str, now: Now, timeout: float) -> Flow[None]:
     deadline, tries = now() + timeout, 0
     while True:
         try:
-            answer = yield Cancel(task_id, max(0.05, deadline - now()))
+            answer = yield Cancel(task_id, max(SOON, deadline - now()))
         except Conflict:
             # An earlier try may have done it, and its answer got lost.
             if tries and (yield from status(task_id, now, timeout)) is Status.CANCELLED:

@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from taskqueue.client import answers
 from taskqueue.client.answers import Reply
-from taskqueue.client.steps import Cancel, Later, Look, LookAll, Pause, Send, State, Step
+from taskqueue.client.steps import Cancel, Later, Look, LookAll, Pause, Send, Step
 from taskqueue.core.errors import ConfigError, NotFound, Unavailable
 from taskqueue.core.names import is_task_id
 from taskqueue.core.task import TERMINAL
@@ -91,14 +91,26 @@ class RestDoor:
         if isinstance(step, Pause):
             return time.sleep(step.seconds)
         if isinstance(step, LookAll):
-            looks = [self.do(Look(task_id, 0, step.within)) for task_id in step.ids]
-            return _ended(step, looks)
+            return self._look_all(step)
         request = _request(step)
         try:
             reply = self._client().request(**self._arguments(request))
         except self._httpx2.RequestError as error:
             return self._trouble(step, error)
         return _answer(step, _reply(reply))
+
+    def _look_all(self, step: LookAll) -> set[str] | Later:
+        end, ended = self.now() + step.within, set[str]()
+        for task_id in step.ids:
+            left = end - self.now()
+            if left <= 0 or len(ended) >= step.wanted:
+                break
+            look = self.do(Look(task_id, 0, left))
+            if isinstance(look, Later):
+                return ended or look
+            if look.status in TERMINAL:
+                ended.add(task_id)
+        return ended
 
     def exchange(self, request: Request) -> Reply:
         """One request of any kind, once.
@@ -137,7 +149,7 @@ class RestDoor:
         if isinstance(step, Pause):
             return await asyncio.sleep(step.seconds)
         if isinstance(step, LookAll):
-            return _ended(step, await self._look_all(step))
+            return await self._look_all_async(step)
         request = _request(step)
         try:
             reply = await (await self._client_async()).request(**self._arguments(request))
@@ -145,15 +157,18 @@ class RestDoor:
             return self._trouble(step, error)
         return _answer(step, _reply(reply))
 
-    async def _look_all(self, step: LookAll) -> list[State | Later]:
-        room = asyncio.Semaphore(LOOKS_AT_ONCE)
-
-        async def look(task_id: str) -> State | Later:
-            async with room:
-                state: State | Later = await self.do_async(Look(task_id, 0, step.within))
-                return state
-
-        return await asyncio.gather(*map(look, step.ids))
+    async def _look_all_async(self, step: LookAll) -> set[str] | Later:
+        end, ended, left = self.now() + step.within, set[str](), list(step.ids)
+        while left and len(ended) < step.wanted and end > self.now():
+            some, left = left[:LOOKS_AT_ONCE], left[LOOKS_AT_ONCE:]
+            within = end - self.now()
+            looks = await asyncio.gather(*(self.do_async(Look(task_id, 0, within)) for task_id in some))
+            for task_id, look in zip(some, looks, strict=True):
+                if isinstance(look, Later):
+                    return ended or look
+                if look.status in TERMINAL:
+                    ended.add(task_id)
+        return ended
 
     async def _client_async(self) -> httpx2.AsyncClient:
         loop = asyncio.get_running_loop()
@@ -225,7 +240,7 @@ def _request(step: Step) -> Request:
         if len(step.items) == 1:
             return Request("POST", "/api/tasks", step.items[0].body, min(step.within, ANSWER))
         body = b'{"tasks":[' + b",".join(item.body for item in step.items) + b"]}"
-        return Request("POST", "/api/tasks/batch", body, ANSWER)
+        return Request("POST", "/api/tasks/batch", body, min(step.within, ANSWER))
     assert isinstance(step, Look | Cancel)
     if not is_task_id(step.id):
         raise NotFound(f"no task has the id {step.id!r}")
@@ -247,13 +262,3 @@ def _answer(step: Step, reply: Reply) -> Any:
         return answers.all_submitted(reply, list(step.items))
     return answers.shown(reply) if isinstance(step, Look) else answers.cancelled(reply)
 
-
-def _ended(step: LookAll, looks: list[State | Later]) -> set[str] | Later:
-    for look in looks:
-        if isinstance(look, Later):
-            return look
-    return {
-        task_id
-        for task_id, look in zip(step.ids, looks, strict=True)
-        if isinstance(look, State) and look.status in TERMINAL
-    }

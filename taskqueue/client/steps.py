@@ -43,9 +43,12 @@ class Look(Struct, frozen=True):
 
 
 class LookAll(Struct, frozen=True):
-    """Which of these have ended? Answers a set of ids, or `Later`. Raises NotFound."""
+    """Which of these have ended? Answers a set of ids, or `Later`; not all of them, where `within` is over or there are
+    `wanted`. Raises NotFound.
+    """
 
     ids: Sequence[str]
+    wanted: int
     within: float
 
 

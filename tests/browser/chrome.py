@@ -29,7 +29,7 @@ FLAGS = (
     "--disable-sync",
 )
 DESKTOP = {"width": 1360, "height": 900}
-PHONE = {"width": 390, "height": 844}
+PHONE = {"width": 360, "height": 780}
 
 _ANSWERED = re.compile(r"Failed to load resource: (the server responded with a status of|net::ERR_)")
 

@@ -91,6 +91,20 @@ def test_a_queue_that_nobody_serves_says_so(client: Client, screen: Screen) -> N
     expect(screen.row("orphans")).to_contain_text("No live node serves nobody.serves here.")
 
 
+def test_on_a_phone_no_button_is_out_of_sight(client: Client, screens: Screens) -> None:
+    client.submit("nobody.serves.what.has_so_long_a_name", 1, queue="the-letters-of-all-customers")
+    client.submit("scene.refuses", {}, id="letter")
+    client.finished("letter")
+    screen = screens(client.url, phone=True)
+    buttons = {"queues": "Pause the-letters-of-all-customers", "dead": "Delete dead letters of scene.refuses"}
+    for place, label in buttons.items():
+        screen.open(place)
+        button = screen.button(label, exact=False).first
+        button.scroll_into_view_if_needed()
+        expect(button).to_be_in_viewport(ratio=1)
+        assert screen.page.evaluate("document.querySelector('.scroll').scrollLeft") == 0
+
+
 def test_a_node_its_work_and_its_drain(client: Client, screen: Screen) -> None:
     client.submit("scene.runs", {"note": "well on"}, id="at-work", timeout="1h")
     client.reaches("at-work", "processing")

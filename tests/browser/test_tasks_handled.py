@@ -213,6 +213,26 @@ def test_many_by_filter_are_counted_first(client: Client, screen: Screen) -> Non
     dialog.get_by_role("button", name="Keep as they are").click()
 
 
+def test_while_it_is_done_nobody_can_keep_things_as_they_are(client: Client, screen: Screen) -> None:
+    client.submit("echo", 1, id="slow", tags=["slow"], delay="2h")
+    page = screen.open("tasks?tag=slow")
+    held: list[Route] = []
+    dialog = page.get_by_role("dialog")
+    screen.button("Cancel all tasks of this filter").click()
+    do = dialog.get_by_role("button", name="Cancel 1 task")
+    expect(do).to_be_visible()
+    page.route("**/api/tasks/bulk", lambda route: held.append(route))  # noqa: PLW0108 - playwright takes no builtin
+    do.click()
+    expect(dialog.get_by_role("button", name="Working")).to_be_visible()
+    expect(dialog.get_by_role("button", name="Keep as they are")).to_be_disabled()
+    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_visible()
+    held[0].continue_()
+    screen.says("1 task was cancelled.")
+    expect(dialog).to_have_count(0)
+
+
 def test_many_that_were_chosen(client: Client, screen: Screen) -> None:
     for n in range(4):
         client.submit("scene.refuses", {}, id=f"pick-{n}", tags=["pick"])

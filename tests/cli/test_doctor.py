@@ -6,14 +6,18 @@ import json
 import os
 import socket
 from collections.abc import Iterator
+from email.utils import formatdate
 from pathlib import Path
+from time import time
 from typing import Any
 
 import pytest
 
 from storage.lock import DirectoryLock, holder_of
-from taskqueue.cli import doctor_place, doctor_redis
+from taskqueue.cli import doctor_node, doctor_place, doctor_redis
+from taskqueue.cli.api import Api
 from taskqueue.cli.findings import Level
+from taskqueue.client.answers import Reply
 from taskqueue.core.config import Config
 from tests.cli.conftest import Call, Canned, called
 from tests.clients import Client
@@ -75,6 +79,32 @@ def test_nobody_is_there() -> None:
     said = called("doctor", url=f"http://127.0.0.1:{port}")
     assert (said.code, said.err) == (1, "")
     assert said.out.startswith("bad  node")
+
+
+def test_a_slow_answer_is_no_wrong_clock(canned: Canned, monkeypatch: pytest.MonkeyPatch) -> None:
+    canned.says("*", 200, {"ok": True, "problems": []})
+    passed = 0.0
+
+    def ask(api: Api, *args: Any, real: Any = Api.ask) -> Any:
+        nonlocal passed
+        reply = real(api, *args)
+        passed += 4.0
+        return reply
+
+    monkeypatch.setattr(Api, "ask", ask)
+    monkeypatch.setattr(doctor_node, "time", lambda: time() + passed)
+    assert levels(called("doctor", "--json", url=canned.url))["clock"] == "ok"
+
+
+def test_the_clock_of_a_node() -> None:
+    for offset, slow, level in (
+        *((0, 0, Level.OK), (2, 0, Level.OK), (3, 0, Level.WARN), (-3, 0, Level.WARN)),
+        *((5, 4, Level.OK), (7, 4, Level.WARN), (-3, 4, Level.WARN)),
+    ):
+        reply = Reply(200, b"", date=formatdate(1_000_000 + offset, usegmt=True))
+        found = doctor_node._clock(reply, 1_000_000.5, 1_000_000.5 + slow)
+        assert found is not None
+        assert found.level is level, (offset, slow)
 
 
 # -- this machine ------------------------------------------------------------------------------------------------------

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import re
 import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+import taskqueue
+from taskqueue.cli.local import FLAGS
+from taskqueue.core.errors import ConfigError
+from taskqueue.core.settings import load
 from tests.cli.conftest import Call, Canned, Said, called
 
 PROBLEM = {"type": "about:blank", "title": "t", "status": 0, "detail": "so it is"}
@@ -87,6 +97,7 @@ WRONG = [
     (["bench", "--patience", "0"], "above 0"),
     (["doctor", "--port", "70000"], "--port"),
     (["completion", "powershell"], "powershell"),
+    (["completion"], "Choose from: bash, zsh, fish"),
     (["--url", "redis://localhost", "status"], "expected the http://"),
     (["status", "--url", "http://user:pw@localhost"], "expected a URL"),
     (["status", "--url", "http://[::1"], "no URL"),
@@ -198,3 +209,46 @@ def test_the_hint_of_a_conflict_leads_to_what_helps(canned: Canned) -> None:
         said = called(*args, url=canned.url)
         assert one_line_and_a_hint(said, 1) == "so it is"
         assert hint in said.err
+
+
+@pytest.mark.parametrize(
+    ("args", "hint"),
+    [
+        (["--confg", "x"], "did you mean --config?"),
+        (["node", "--prot=3"], "did you mean --port?"),
+        (["--urll", "http://x", "status"], "did you mean --url?"),
+        (["node", "--port", "abc"], "taskqueue node --help"),
+        (["node", "extra"], "taskqueue node --help"),
+        (["-config", "/no/such/file"], None),
+        (["--host", "0.0.0.0"], None),
+    ],
+    ids=str,
+)
+def test_a_node_with_wrong_flags_has_a_hint_and_no_other(args: list[str], hint: str | None, tmp_path: Path) -> None:
+    """A node is started in a process of its own: it would take over the signals of this one."""
+    script = "import sys; from taskqueue.cli import main; sys.exit(main(sys.argv[1:]))"
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("TASKQUEUE_")}
+    done = subprocess.run(
+        [sys.executable, "-c", script, *args],
+        cwd=tmp_path,
+        env={**clean, "PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2, done
+    assert done.stderr.splitlines()[1:] == ([] if hint is None else [f"hint: {hint}"])
+
+
+def test_the_flags_of_a_node_are_those_that_it_says(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        load(["--help"], {}, lambda _: b"{}")
+    assert set(FLAGS["node"]) == set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
+    assert set(FLAGS["backup"]) < set(FLAGS["node"])
+
+
+@pytest.mark.parametrize("url", [5, b"http://localhost", True])
+def test_what_is_no_url_for_a_client_is_told_so(url: Any) -> None:
+    with pytest.raises(ConfigError, match="expected a URL such as"):
+        taskqueue.connect(url)

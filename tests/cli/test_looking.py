@@ -102,3 +102,6 @@ def test_shells_learn_to_complete(cli: Call) -> None:
     assert cli(env=words).out == "plain,list\n"
     words |= {"COMP_WORDS": "taskqueue list --status dead", "COMP_CWORD": "3"}
     assert cli(env=words).out == "plain,dead-lettered\n"
+    for line, offered in (("node --port 1 --w", ["--workers"]), ("backup x --", ["--config", "--data-dir", "--help"])):
+        words |= {"COMP_WORDS": f"taskqueue {line}", "COMP_CWORD": str(len(line.split()))}
+        assert cli(env=words).out.splitlines() == [f"plain,{flag}" for flag in offered]

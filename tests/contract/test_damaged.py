@@ -49,6 +49,19 @@ def test_it_is_shown_and_given_up_and_its_neighbours_run(
     assert deck.took("b", group(n=10)) == ["bad"]
 
 
+def test_without_its_payload_it_is_given_up_and_its_neighbours_run(deck: Driver, backend: Sqlite | Redis) -> None:
+    deck.add("bad", payload=b'"' + b"x" * 1_000 + b'"')
+    deck.add("good")
+    backend.lose_body("bad")
+    assert deck.get("bad").payload == b""
+    assert {task.id for task in everything(deck.store)} == {"bad", "good"}
+    assert deck.took("b", group(n=10)) == ["good"]
+    assert (deck.get("bad").status, deck.get("bad").error) == (
+        Status.DEAD_LETTERED,
+        TaskError("PayloadCorrupt", "the payload is not what was submitted (checksum differs)", Cause.CORRUPT),
+    )
+
+
 @pytest.mark.parametrize("garbage", GARBAGE)
 @pytest.mark.parametrize(
     ("kind", "fields"),

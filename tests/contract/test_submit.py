@@ -125,6 +125,26 @@ def test_a_key_answers_with_the_first_answer(deck: Driver, clock: ManualClock) -
     assert ids(deck) == []
 
 
+@pytest.mark.parametrize("atomic", [False, True])
+def test_a_key_that_comes_with_a_known_id_stands_for_it_from_then_on(deck: Driver, atomic: bool) -> None:
+    send = (lambda name, **said: batch(deck, draft(name, **said))[0]) if atomic else deck.submit
+    deck.submit("t1", digest=b"body")
+    assert send("t1", key="k", digest=b"body").code is Code.DUP
+    assert send("t2", key="k", digest=OTHER).code is Code.MISMATCH
+    deck.run("a")
+    deck.happens(ev.Complete)
+    deck.happens(ev.Delete)
+    again = send("t1", key="k", digest=b"body")
+    assert (again.code, again.id) == (Code.DUP, "t1")
+    assert ids(deck) == []
+
+
+def test_within_a_batch_a_key_that_comes_with_a_known_id_stands_for_it_too(deck: Driver) -> None:
+    first, again, other = (draft("t1", digest=b"body", key=key) for key in (None, "k", "k"))
+    assert codes(batch(deck, first, again, other)) == [Code.OK, Code.DUP, Code.DUP]
+    assert deck.submit("t2", key="k", digest=OTHER).code is Code.MISMATCH
+
+
 def test_a_key_with_another_body_is_a_mismatch(deck: Driver) -> None:
     deck.add("t1", key="k", digest=b"body")
     assert deck.submit("t2", key="k", digest=OTHER).code is Code.MISMATCH

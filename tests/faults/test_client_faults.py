@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -136,12 +137,30 @@ def test_a_node_that_never_answers_is_given_up_and_the_ids_are_told(nodes: Nodes
     assert payloads(client) == Counter([1])
 
 
+def test_a_node_that_hangs_takes_no_more_of_its_callers_time_than_they_gave(nodes: Nodes) -> None:
+    client = nodes().start()
+    with (
+        Proxy(None, client.port) as proxy,
+        taskqueue.connect(f"http://127.0.0.1:{proxy.port}", timeout=5, default=False) as queue,
+    ):
+        refs = queue.submit_many([{"payload": n, "parameters": {"delay": "1h"}} for n in range(8)])
+        proxy.hold()
+        began = time.monotonic()
+        assert taskqueue.wait(refs, len(refs), timeout=0.3) == ([], refs)
+        with pytest.raises(Unavailable):
+            refs[0].get(timeout=0.3)
+        with pytest.raises(PartlyRefused):
+            queue.submit_many([{"payload": n} for n in range(8)], patience=0.5)
+        assert time.monotonic() - began < 5  # that of one call
+        proxy.release()
+
+
 # -- Redis -------------------------------------------------------------------------------------------------------------
 
 
 def stored(queue: Client, refs: list[Any]) -> int:
     """How many of them there are."""
-    done, _ = taskqueue.wait(refs, 0)
+    done, _ = taskqueue.wait(refs, len(refs), timeout=0)
     assert done == []
     return len({ref.id for ref in refs})
 

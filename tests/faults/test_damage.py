@@ -87,6 +87,19 @@ def header(data: Path) -> None:
     (data / DB).write_bytes(content)
 
 
+def no_tables(data: Path) -> None:
+    for file in data.iterdir():
+        file.unlink()
+    with closing(sqlite3.connect(data / DB)) as connection:
+        connection.executescript("PRAGMA application_id = 1414616389; PRAGMA user_version = 2")
+
+
+def lane(data: Path) -> None:
+    """All in the database, then one byte of a handler's name."""
+    with closing(sqlite3.connect(data / DB, isolation_level=None)) as connection:
+        connection.execute("UPDATE lanes SET handler = CAST(x'6e6fff' AS TEXT)").close()
+
+
 def newer(data: Path) -> None:
     with closing(sqlite3.connect(data / DB)) as connection:
         connection.execute("PRAGMA user_version = 99").close()
@@ -124,6 +137,8 @@ REFUSED: dict[str, tuple[Callable[[Path], None], tuple[str, ...]]] = {
     "a damaged header": (header, (DB, "its header is damaged", "restore a backup")),
     "an empty file": (alone(b""), (DB, "empty", "restore a backup")),
     "no database": (alone(b"Dear diary, today I learnt what a database is not.\n" * 200), (DB, "restore a backup")),
+    "no tables": (no_tables, (DB, "damaged: no such table", "restore a backup")),
+    "a lane without a readable name": (lane, (DB, "damaged", "UTF-8 column 'handler'", "restore a backup")),
     "a newer schema": (newer, ("dataDir", "newer taskqueue")),
     "somebody else's database": (foreign, ("dataDir", "another application")),
     "a log without its database": (no_database, (DB, "missing", "backup")),
@@ -184,6 +199,16 @@ def test_what_can_be_read_is_saved_as_the_page_says(
     statuses = [reply.status for reply in again]
     assert (statuses.count(200), statuses.count(201)) == (int(saved), 60 - int(saved))
     assert client.counts()["pending"] == 60
+    assert node.end().code == 0
+
+
+def test_a_missing_log_beside_its_index_is_said(nodes: Nodes, crashed: Path) -> None:
+    node = nodes()
+    shutil.copytree(crashed, node.data)
+    (node.data / WAL).unlink()
+    (node.data / f"{DB}-shm").write_bytes(b"")
+    node.start()
+    assert node.wait_log("log_missing", 5)["level"] == "warning"
     assert node.end().code == 0
 
 

@@ -266,6 +266,84 @@ def test_of_a_run_that_stands_twice_the_wrong_one_goes(deck: Driver, client: red
     assert_sound(deck.store)
 
 
+@pytest.mark.parametrize("key", ["ready:default/echo", "list:P/default/echo", "delayed", "counts", "totals", "lanes"])
+@pytest.mark.parametrize("keyed", [False, True])
+def test_what_an_error_has_cut_short_is_whole_before_it_is_acknowledged(
+    deck: Driver, client: redis.Redis, key: str, keyed: bool
+) -> None:
+    said: dict[str, Any] = {"key": "k" if keyed else None, "digest": b"body"}
+    if key == "delayed":
+        said["delay"] = SECOND
+    client.set(prefix(SPACE) + key, "junk")
+    [answer] = deck.store.execute([v.Submit(draft("t1", **said))])
+    assert isinstance(answer, StoreError)
+    client.delete(prefix(SPACE) + key)
+    assert deck.submit("t1", **said).code in (Code.OK, Code.DUP)
+    deck.clock.advance(SECOND)
+    assert deck.took("a") == ["t1"]
+    deck.led(v.Sweep)
+    assert_sound(deck.store)
+
+
+def test_a_task_that_is_in_no_index_is_found(deck: Driver, client: redis.Redis) -> None:
+    fence = deck.run("c", "held").fence
+    deck.run("b", "done", tags=("x",))
+    deck.happens(ev.Complete, "done")
+    deck.add("waits", tags=("x",))
+    for key in list(client.scan_iter(prefix(SPACE) + "*")):
+        kind = key.removeprefix(prefix(SPACE).encode()).partition(b":")[0]
+        if kind in (b"run", b"list", b"ready", b"open", b"done", b"tag", b"lanes", b"owners", b"counts", b"totals"):
+            client.delete(key)
+    assert deck.led(v.Sweep).count >= 3
+    assert deck.led(v.Sweep).count <= 3  # the counts of what was found
+    assert deck.led(v.Sweep).count == 0
+    assert_sound(deck.store)
+    assert deck.took("a") == ["waits"]
+    deck.fence("c")
+    assert deck.led(v.Reap, owner="c", max_crashes=9).count == 1
+    assert (deck.get("held").status, deck.get("held").crashes) == (Status.PENDING, 1)
+    assert deck.get("held").fence == fence
+
+
+def test_the_look_at_all_tasks_goes_on_where_it_stopped(deck: Driver, client: redis.Redis) -> None:
+    names = [f"t{n}" for n in range(200)]
+    for name in names:
+        deck.add(name)
+    client.delete(prefix(SPACE) + "ready:default/echo")
+    client.zrem(prefix(SPACE) + "list:P/default/echo", *names)
+    for _ in range(200):
+        deck.led(v.Sweep, limit=10)
+    assert sorted(deck.took("a", group(n=300))) == sorted(names)
+    assert_sound(deck.store)
+
+
+@pytest.mark.parametrize("epoch", [None, "abc", "WRONGTYPE"])
+def test_a_term_that_is_none_any_more_is_followed_by_the_next(
+    deck: Driver, client: redis.Redis, epoch: str | None
+) -> None:
+    key, before = prefix(SPACE) + "term", deck.term.epoch
+    if epoch == "abc":
+        client.hset(key, "epoch", epoch)
+    else:
+        client.delete(key)
+        if epoch:
+            client.set(key, "odd")
+    assert deck.store.term() == v.Term(None, 0, 0)
+    assert deck.do(v.Sweep(leader="a", epoch=before)).code is Code.DEPOSED
+    elected = deck.do(v.Campaign("b", 0, 0))
+    assert elected.code is Code.OK
+    assert deck.store.term() == v.Term("b", before + 1, 1)
+
+
+def test_counts_that_are_none_hinder_no_submit(deck: Driver, client: redis.Redis) -> None:
+    deck.add("t1")
+    client.hset(prefix(SPACE) + "counts", "P/default/echo", "abc")
+    client.hset(prefix(SPACE) + "totals", "P", "abc")
+    assert deck.submit("t2").code is Code.OK
+    assert deck.led(v.Sweep).count > 0
+    assert_sound(deck.store)
+
+
 def test_a_member_that_cannot_be_read_ends_no_node(clusters: Clusters, tmp_path: Path) -> None:
     cluster = clusters(maxCrashes=1000)
     cluster.start("a", "b")

@@ -201,14 +201,66 @@ def test_a_server_that_changes_is_looked_at_again(
 ) -> None:
     server = servers("--appendonly", "yes", "--appendfsync", "always")
     store = opened(server.url)
-    monkeypatch.setattr("storage.redis.LOOK_AGAIN", 0)
+    monkeypatch.setattr("storage.redis_link.LOOK_AGAIN", 0)
+    monkeypatch.setattr("storage.redis_link.OPERATION", 0.2)
     assert (store.check(), store.durability) == (None, "fsync")
     server.client.config_set("appendfsync", "everysec")
+    works(store)
     assert (store.check(), store.durability) == (None, "weak")
     server.client.config_set("maxmemory-policy", "volatile-lru")
+    [answer] = store.execute([v.Submit(draft("t9"))])
+    assert "maxmemory-policy is volatile-lru" in str(answer)
     assert "maxmemory-policy is volatile-lru" in (store.check() or "")
     server.client.config_set("maxmemory-policy", "noeviction")
+    [answer] = store.execute([v.Submit(draft("t9"))])
+    assert isinstance(answer, v.Submitted)
     assert store.check() is None
+
+
+def test_a_dataset_that_is_gone_is_noticed_with_the_first_beat(
+    servers: Servers, opened: Callable[..., RedisStore]
+) -> None:
+    server = servers()
+    store = opened(server.url)
+    store.execute([ME])
+    server.client.flushall()
+    beaten = store.beat(v.Beat("a"))
+    assert isinstance(beaten, v.Beaten)
+    assert beaten.code is Code.FENCED
+    works(store)
+    assert store.datasets_lost == 1
+    assert server.client.hget("{taskqueue}:meta", "schema") is not None
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda client: client.hset("{taskqueue}:meta", mapping={"dataset": "x", "schema": "abc"}),
+        lambda client: client.hset("{taskqueue}:meta", mapping={"dataset": "x", "aging": "abc"}),
+        lambda client: client.hset("{taskqueue}:meta", mapping={"dataset": "x", "min_reader": b"\xff"}),
+        lambda client: client.set("{taskqueue}:meta", "x"),
+    ],
+)
+def test_what_a_namespace_says_of_itself_may_have_been_edited(
+    servers: Servers, opened: Callable[..., RedisStore], monkeypatch: pytest.MonkeyPatch, edit: Callable[[Any], Any]
+) -> None:
+    server = servers()
+    store = opened(server.url)
+    edit(server.client)
+    said = "namespace taskqueue: {taskqueue}:meta is not what a node stored there (schema, min_reader, aging: numbers)"
+    assert refusal(server.url) == said
+    monkeypatch.setattr("storage.redis_link.LOOK_AGAIN", 0)
+    monkeypatch.setattr("storage.redis_link.OPERATION", 0.2)
+    [answer] = store.execute([v.Submit(draft())])
+    assert said in str(answer)
+
+
+def test_what_a_namespace_does_not_say_of_itself_is_added(
+    servers: Servers, opened: Callable[..., RedisStore]
+) -> None:
+    server = servers()
+    server.client.hset("{taskqueue}:meta", "dataset", "x")
+    works(opened(server.url))
 
 
 def test_a_foreign_schema(servers: Servers) -> None:

@@ -145,7 +145,38 @@ def garbage(folder: Path) -> None:
     edit(folder / NAME, spoil)
 
 
+def without(what: str) -> Callable[[Path], None]:
+    """One thing of the schema is missing."""
+
+    def harm(folder: Path) -> None:
+        with closing(sqlite3.connect(folder / NAME)) as connection:
+            connection.execute(f"DROP {what}")
+
+    harm.__name__ = f"without_{what}"
+    return harm
+
+
+def without_everything(folder: Path) -> None:
+    """As a rescue that rescued nothing leaves it: marked as ours, and no table in it."""
+    (folder / NAME).unlink()
+    with closing(sqlite3.connect(folder / NAME)) as connection:
+        connection.execute(f"PRAGMA application_id = {sqlite_file.APPLICATION}")
+        connection.execute(f"PRAGMA user_version = {sqlite_file.SCHEMA}")
+
+
+def garble_a_lane(folder: Path) -> None:
+    with closing(sqlite3.connect(folder / NAME, isolation_level=None)) as connection:
+        connection.execute("UPDATE lanes SET handler = CAST(x'6563ff0a6f' AS TEXT)")
+
+
+def garble_a_paused_queue(folder: Path) -> None:
+    with closing(sqlite3.connect(folder / NAME, isolation_level=None)) as connection:
+        connection.execute("INSERT INTO paused VALUES (CAST(x'ff' AS TEXT))")
+
+
+LOST = [without("TABLE tasks"), without("TABLE tallies"), without("VIEW records"), without_everything]
 HARMS = [truncate, cut_in_a_page, zero_the_first_page, zero_everything, empty, text, garbage]
+HARMS += [*LOST, garble_a_lane, garble_a_paused_queue]
 
 
 @pytest.mark.parametrize("harm", HARMS, ids=lambda harm: harm.__name__)
@@ -170,6 +201,33 @@ def test_a_flipped_bit_in_the_log_is_refused_and_not_touched(killed: Path, at: i
 def test_a_log_without_its_file_is_refused_and_not_touched(killed: Path) -> None:
     (killed / NAME).unlink()
     refused_untouched(killed, NAME)
+
+
+def test_a_log_that_is_missing_though_the_node_was_killed_is_a_warning(
+    killed: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """SQLite removes the log before its index, so a kill at that moment leaves the same: no reason to refuse."""
+    (killed / f"{NAME}-shm").write_bytes(b"old index")
+    with opened(killed) as store:  # its log is there
+        assert store.get("late4") is not None
+    assert warned(caplog) == []
+    with opened(killed):  # it was closed in order
+        pass
+    assert warned(caplog) == []
+    (killed / f"{NAME}-shm").write_bytes(b"old index")
+    with opened(killed) as store:
+        assert_sound(store)
+    (message,) = warned(caplog)
+    assert f"{killed / WAL} is missing" in message
+    assert "what was acknowledged last may be missing" in message
+    with opened(killed):
+        pass
+    assert len(warned(caplog)) == 1
+
+
+def warned(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """The warnings of a missing log so far."""
+    return [record.getMessage() for record in caplog.records if getattr(record, "event", None) == "log_missing"]
 
 
 def refused_untouched(folder: Path, file: str) -> None:

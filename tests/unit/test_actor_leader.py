@@ -197,6 +197,7 @@ def test_limbo_is_an_error_to_log(desk: Desk, leader: LeaderActor, caplog: pytes
     leader.on_receive(KeepHouse())
     done(desk, leader, sweep=v.Moved(Code.OK, 2))
     assert caplog.messages == ["2 tasks or counts were in limbo and have been repaired"]
+    assert "taskqueue_limbo_repaired_total 2.0" in desk.meter.metrics.text().decode()
 
 
 def test_a_duty_that_the_store_could_not_do_waits_for_its_next_turn(desk: Desk, leader: LeaderActor) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from taskqueue.client import flows
 from taskqueue.client.steps import (
@@ -76,6 +77,11 @@ def items(count: int) -> list[Item]:
     return [Item(f"t{n}", b"{}") for n in range(count)]
 
 
+def spent(scene: Scene, seconds: float) -> None:
+    """An answer takes its time."""
+    scene.time += seconds
+
+
 def sent(scene: Scene) -> list[list[str]]:
     return [[item.id for item in step.items] for step in scene.steps if isinstance(step, Send)]
 
@@ -136,7 +142,7 @@ def test_a_named_time_is_waited_for_and_no_less() -> None:
 def test_only_what_was_not_taken_is_sent_again_and_the_order_stays() -> None:
     wrong = Refused(InvalidInput([("$", "no")]))
     scene = Scene([Taken("t0"), FULL, wrong, AWAY], [AWAY, Taken("t3")], [Taken("t1")])
-    outcomes = scene.run(flows.submit_all(items(4), scene.now, 10, 60))
+    outcomes = scene.run(flows.submit_all(items(4), scene.now, 60))
     assert outcomes == [Taken("t0"), Taken("t1"), wrong, Taken("t3")]
     assert sent(scene) == [["t0", "t1", "t2", "t3"], ["t1", "t3"], ["t1"]]
     assert scene.pauses[0] >= 1
@@ -144,7 +150,7 @@ def test_only_what_was_not_taken_is_sent_again_and_the_order_stays() -> None:
 
 def test_patience_ends_when_nothing_is_taken_for_so_long() -> None:
     scene = Scene([Taken("t0"), FULL], [FULL])
-    outcomes = scene.run(flows.submit_all(items(2), scene.now, 10, 30))
+    outcomes = scene.run(flows.submit_all(items(2), scene.now, 30))
     assert outcomes == [Taken("t0"), FULL]
     assert 28 <= scene.time <= 31
 
@@ -155,7 +161,7 @@ def test_patience_begins_anew_with_each_task_taken() -> None:
         return [*first, *[FULL] * (len(step.items) - 1)]
 
     scene = Scene(one_more)
-    outcomes = scene.run(flows.submit_all(items(30), scene.now, 10, 5))
+    outcomes = scene.run(flows.submit_all(items(30), scene.now, 5))
     assert all(isinstance(outcome, Taken) for outcome in outcomes)
     assert scene.time > 25
 
@@ -166,7 +172,7 @@ def test_a_batch_that_is_too_big_is_halved_and_its_order_stays() -> None:
         return TooBig(TooLarge("big")) if big else [Taken(item.id) for item in step.items]
 
     scene = Scene(at_most_two)
-    outcomes = scene.run(flows.submit_all(items(8), scene.now, 10, 60))
+    outcomes = scene.run(flows.submit_all(items(8), scene.now, 60))
     assert [outcome.id if isinstance(outcome, Taken) else type(outcome) for outcome in outcomes] == [
         *("t0", "t1", "t2", "t3", "t4", Refused, "t6", "t7")
     ]
@@ -231,6 +237,35 @@ def test_some_ended_asks_only_after_those_that_have_not() -> None:
 def test_some_ended_ends_with_its_time() -> None:
     scene = Scene({"b"}, set[str]())
     assert scene.run(flows.some_ended(["a", "b"], 2, scene.now, 2, 10)) == {"b"}
+    assert scene.time == pytest.approx(2)
+
+
+def test_an_answer_is_waited_for_no_longer_than_the_time_that_is_left() -> None:
+    hangs = lambda scene, step: waited(scene, replace(step, wait=step.wait + step.within), AWAY)  # noqa: E731
+    scene = Scene(hangs)
+    with pytest.raises(Unavailable):
+        scene.run(flows.ended("t", scene.now, 0.5, 10))
+    assert scene.time == pytest.approx(0.5 + flows.LATE)
+
+
+def test_some_of_many_are_looked_at_with_one_question_and_no_more_than_are_wanted() -> None:
+    names = [f"t{n}" for n in range(2 * flows.AT_ONCE + 1)]
+    scene = Scene(lambda _, step: set(step.ids[: step.wanted]))
+    assert len(scene.run(flows.some_ended(names, flows.AT_ONCE + 1, scene.now, None, 10))) == flows.AT_ONCE + 1
+    asked = [(len(step.ids), step.wanted) for step in scene.steps if isinstance(step, LookAll)]
+    assert asked == [(flows.AT_ONCE, flows.AT_ONCE + 1), (flows.AT_ONCE, 1)]
+
+
+def test_some_of_many_that_hang_end_with_their_time() -> None:
+    names = [f"t{n}" for n in range(3 * flows.AT_ONCE)]
+    scene = Scene(lambda scene, step: (spent(scene, min(step.within, 0.4)), {step.ids[0]})[1])
+    assert scene.run(flows.some_ended(names, 4, scene.now, 0.5, 10)) == set(names[:: flows.AT_ONCE])
+    assert scene.time == pytest.approx(0.5 + flows.SOON)
+
+
+def test_a_batch_that_hangs_is_given_up_when_patience_ends() -> None:
+    scene = Scene(lambda scene, step: (spent(scene, min(step.within, 15)), [AWAY] * len(step.items))[1])
+    assert scene.run(flows.submit_all(items(3), scene.now, 2)) == [AWAY] * 3
     assert scene.time == pytest.approx(2)
 
 
