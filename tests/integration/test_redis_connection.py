@@ -179,6 +179,8 @@ def test_a_user_who_may_do_what_is_needed_and_no_more(servers: Servers, opened: 
     works(store)
     assert "CONFIG GET is denied" in store.facts.weakness or store.durability == "weak"
     assert "may not do" in refusal(f"unix://me:x@{server.socket}", namespace="theirs")
+    server.client.execute_command("ACL", "SETUSER", "me", "-time")  # what only scripts want
+    assert "may not do" in refusal(f"unix://me:x@{server.socket}", namespace="mine")
 
 
 def test_a_replica(servers: Servers) -> None:
