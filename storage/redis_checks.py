@@ -33,6 +33,9 @@ OLDEST_DATA = 1
 
 LEAST_VERSION = (7, 0)
 
+DENIED_IN_SCRIPT = ("can't run this command", "ACL failure in script")
+"""What Redis and Valkey say where a user may run scripts, and not what stands in them."""
+
 
 class Facts(Struct, frozen=True):
     """What a server is. `weakness`: why its durability is `weak`."""
@@ -82,7 +85,7 @@ def inspect(wire: Wire, config: Config) -> Facts:
     except rx.NoPermissionError as error:
         raise ConfigError(_denied(error)) from None
     except rx.ResponseError as error:
-        if "can't run this command" in str(error):  # one of those in a script
+        if any(said in str(error) for said in DENIED_IN_SCRIPT):
             raise ConfigError(_denied(error)) from None
         if "WRONGTYPE" in str(error):
             raise ConfigError(_edited(config)) from None
