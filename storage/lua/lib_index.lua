@@ -65,9 +65,10 @@ local function stands(t)
   return at
 end
 
--- Put a task where it belongs, as far as it is not there. True where something was missing. `settle` has to follow.
+-- Put a task where it belongs, as far as it is not there. Was something missing? Was that its place with its owner?
+-- `settle` has to follow.
 local function mend(t)
-  local missing = false
+  local missing, run = false, false
   for key, score in pairs(stands(t)) do
     if not call('ZSCORE', key, t.id) then
       enter(key, score, t.id)
@@ -79,11 +80,11 @@ local function mend(t)
     if not call('ZSCORE', key, entry) then
       enter(key, t.no, entry)
       owners[t.own] = true
-      missing = true
+      missing, run = true, true
     end
   end
   if missing then call('SADD', k_lanes, t.ln) end
-  return missing
+  return missing, run
 end
 
 local function blame(t, by)

@@ -39,12 +39,16 @@ end
 settle()
 
 -- Hashes of tasks, wherever they stand: the sets of their owners and the lists tell nothing of one that is in neither.
-local page = call('SCAN', call('HGET', k_meta, 'scanned') or '0', 'MATCH', prefix .. 'task:*', 'COUNT', limit, 'TYPE', 'hash')
-for _, key in ipairs(page[2]) do
+local scanned = string.match(call('HGET', k_meta, 'scanned') or '', '^%d+$') or '0'
+local found = call('SCAN', scanned, 'MATCH', prefix .. 'task:*', 'COUNT', limit, 'TYPE', 'hash')
+for _, key in ipairs(found[2]) do
   local t = load(string.sub(key, #prefix + 6))
-  if t and mend(t) then repairs = repairs + 1 end
+  local missing, run = false, false
+  if t then missing, run = mend(t) end
+  if missing then repairs = repairs + 1 end
+  if run then running[t.ln] = (running[t.ln] or 0) + 1 end
 end
-call('HSET', k_meta, 'scanned', page[1])
+call('HSET', k_meta, 'scanned', found[1])
 settle()
 
 local swept = call('HGET', k_meta, 'swept') or ''

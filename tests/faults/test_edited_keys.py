@@ -294,8 +294,8 @@ def test_a_task_that_is_in_no_index_is_found(deck: Driver, client: redis.Redis) 
         kind = key.removeprefix(prefix(SPACE).encode()).partition(b":")[0]
         if kind in (b"run", b"list", b"ready", b"open", b"done", b"tag", b"lanes", b"owners", b"counts", b"totals"):
             client.delete(key)
+    client.hset(prefix(SPACE) + "meta", "scanned", "abc")
     assert deck.led(v.Sweep).count >= 3
-    assert deck.led(v.Sweep).count <= 3  # the counts of what was found
     assert deck.led(v.Sweep).count == 0
     assert_sound(deck.store)
     assert deck.took("a") == ["waits"]
