@@ -106,11 +106,11 @@ def parse_submission(body: bytes | Raw, *, max_payload: int, header_key: str | N
         if len(payload) > max_payload:
             raise TooLarge(f"the payload has {len(payload):,} bytes; at most {max_payload:,} are taken")
         try:
-            value = decode(payload)
+            value = _decoded(payload, "$.payload")
         except Malformed:
             raise
         except InvalidInput as error:
-            problems.extend(("$.payload" + path[1:], message) for path, message in error.errors)
+            problems.extend(error.errors)
     parameters, compared = _NOTHING, b"{}"
     if outer.parameters is not UNSET:
         text = bytes(outer.parameters)
@@ -136,13 +136,23 @@ def _parameters(text: bytes) -> tuple[Parameters, bytes]:
     Raises:
         Malformed, InvalidInput: as `parse_submission`.
     """
-    sent = decode(text)
+    sent = _decoded(text, "$.parameters")
     values = fields.read_object(sent, _PARAMETERS, "$.parameters.")
     if "delay" in values and "run_at" in values:
         raise InvalidInput([("$.parameters.delay", "give either delay or runAt")])
     # The key says that two bodies should be the same; it is not part of what is compared. `id` neither.
     sent.pop("idempotencyKey", None)
     return Parameters(**values), canonical(sent)
+
+
+def _decoded(text: bytes, root: str) -> Any:
+    """The value of a part of a body. Raises as `decode`, with paths from `root` on."""
+    try:
+        return decode(text)
+    except Malformed:
+        raise
+    except InvalidInput as error:
+        raise InvalidInput([(root + path[1:], message) for path, message in error.errors]) from None
 
 
 def _keyed(parameters: Parameters, header_key: str, problems: fields.Problems) -> Parameters:

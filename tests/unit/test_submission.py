@@ -148,6 +148,14 @@ def test_a_wrong_number_inside_the_payload_has_its_path():
     assert caught.value.errors == (("$.payload[1]", "number out of range"),)
 
 
+def test_a_number_that_no_number_can_hold_is_told_with_its_place_among_the_parameters() -> None:
+    with pytest.raises(InvalidInput) as caught:
+        parse_submission(b'{"payload": 1, "parameters": {"priority": ' + b"9" * 5_000 + b"}}", max_payload=100)
+    [(path, message)] = caught.value.errors
+    assert path.startswith("$.parameters")
+    assert "out of range" in message
+
+
 @pytest.mark.parametrize(
     ("parameters", "complaint"),
     [
