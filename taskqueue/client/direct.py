@@ -100,6 +100,8 @@ def open_store(config: Config, clock: Clock) -> Any:
 
 def open_direct(url: str, settings: Mapping[str, Any]) -> DirectDoor:
     """The door to a cluster's Redis. Raises ConfigError; nobody is asked yet."""
+    if not isinstance(settings, Mapping):
+        raise ConfigError(f"settings: expected a mapping, got {type(settings).__name__}")
     try:
         shown = str(parse_address(url))
     except ValueError as error:

@@ -65,7 +65,8 @@ class RestDoor:
             raise ConfigError("expected a URL such as http://localhost:8080; a token is given as `token`")
         if base.port is not None and not 0 < base.port < 1 << 16:
             raise ConfigError(f"{url}: expected a port from 1 to 65535")
-        if token is not None and not (token.isascii() and token.isprintable() and token.strip() == token != ""):
+        plain = isinstance(token, str) and token.isascii() and token.isprintable() and token.strip() == token != ""
+        if token is not None and not plain:
             raise ConfigError("token: expected printable ASCII characters")
         self.url = str(base)
         headers = {"Content-Type": "application/json", "Accept": "application/json, application/problem+json"}

@@ -8,13 +8,10 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-import taskqueue
 from taskqueue.cli.local import FLAGS
-from taskqueue.core.errors import ConfigError
 from taskqueue.core.settings import load
 from tests.cli.conftest import Call, Canned, Said, called
 
@@ -246,9 +243,3 @@ def test_the_flags_of_a_node_are_those_that_it_says(capsys: pytest.CaptureFixtur
         load(["--help"], {}, lambda _: b"{}")
     assert set(FLAGS["node"]) == set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
     assert set(FLAGS["backup"]) < set(FLAGS["node"])
-
-
-@pytest.mark.parametrize("url", [5, b"http://localhost", True])
-def test_what_is_no_url_for_a_client_is_told_so(url: Any) -> None:
-    with pytest.raises(ConfigError, match="expected a URL such as"):
-        taskqueue.connect(url)

@@ -204,9 +204,11 @@ def test_without_a_connect_the_environment_says_where(monkeypatch: pytest.Monkey
         ("redis://:s3cret@host:1:2", "redisAddress: expected host:port"),
         ("http://host:port", "no URL"),
         ("http://host:99999", "expected a port from 1 to 65535"),
+        (5, "expected a URL such as"),
+        (b"http://localhost", "expected a URL such as"),
     ],
 )
-def test_a_url_that_leads_nowhere(url: str, message: str) -> None:
+def test_a_url_that_leads_nowhere(url: Any, message: str) -> None:
     with pytest.raises(ConfigError, match=message) as caught:
         taskqueue.connect(url)
     assert "s3cret" not in str(caught.value)
@@ -260,6 +262,11 @@ def test_what_belongs_to_the_other_kind_is_refused() -> None:
         taskqueue.connect("redis://localhost", settings={"namespace": "NO"})
     with pytest.raises(ConfigError, match="token: expected printable ASCII"):
         taskqueue.connect("http://localhost", token="a\nb")
+    no_text: Any = 5
+    with pytest.raises(ConfigError, match="token: expected printable ASCII"):
+        taskqueue.connect("http://localhost", token=no_text)
+    with pytest.raises(ConfigError, match="settings: expected a mapping"):
+        taskqueue.connect("redis://localhost", settings=no_text)
 
 
 def test_every_setting_of_a_client_is_documented() -> None:
