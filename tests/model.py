@@ -55,6 +55,8 @@ class Model:
         if twin is not None:
             if twin.digest != one.digest:
                 return v.Submitted(Code.CONFLICT, one.id)
+            if one.key:
+                self.keys[one.key] = (one.digest, one.id, self.now)
             return v.Submitted(Code.DUP, one.id, twin.status, twin.created_at)
         if capacity is not None and sum(task.status in WAITING for task in self.tasks.values()) >= capacity:
             return v.Submitted(Code.FULL, one.id)
