@@ -71,7 +71,7 @@ export function dialog(title, build) {
   return new Promise((resolve) => {
     const id = `dialog-${(questions += 1)}`;
     let result = null;
-    const box = h("dialog", { "aria-labelledby": id, onclose: () => (box.remove(), resolve(result)), onkeydown: (event) => void (event.key === "Escape" && "busy" in box.dataset && event.preventDefault()) });
+    const box = h("dialog", { "aria-labelledby": id, tabindex: -1, onclose: () => (box.remove(), resolve(result)), onkeydown: (event) => void (event.key === "Escape" && "busy" in box.dataset && event.preventDefault()) });
     const close = (value) => ((result = value), box.close());
     box.append(h("h2", { id }, title), ...[build(close)].flat().filter(Boolean));
     document.body.append(box);
@@ -94,8 +94,10 @@ export async function many(verb, counted, work, whom) {
     const keep = button("Keep as they are", () => close(null));
     const buttons = h("div", { class: "actions end" }, keep);
     const busy = (on) => { // nobody may think that it was not done
+      const box = buttons.closest("dialog");
       keep.disabled = on;
-      buttons.closest("dialog").toggleAttribute("data-busy", on);
+      box.toggleAttribute("data-busy", on);
+      box.focus(); // or the keys would go past it
     };
     counted().then(({ count: n }) => {
       const tasks = n === 1 ? "1 task" : `${count(n)} tasks`;

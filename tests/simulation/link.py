@@ -128,6 +128,8 @@ class Link:
 
     def _fate(self) -> str:
         if self._world.server.away or self._node.cut:
+            if self._world.plan.replicated:  # a failover has forgotten beats as well: with this one it may be too many
+                self._node.hurt = self._world.time
             return "lost"
         fates = self._world.plan.fates
         if fates and not self._world.healed:
