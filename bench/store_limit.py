@@ -82,20 +82,24 @@ class Bare:
         return count / span
 
     def _claim(self) -> tuple[str, list[Any]]:
-        """The fence, and tasks as claim.lua answers plain ones: lane, at, new, payload, id."""
+        """The fence, and tasks as claim.lua answers plain ones: text, id."""
         self.request += 1
         [call] = plan([v.Claim(OWNER, self.request, (GROUP,))], {})
         answer = self._answer(call)
         plain, *_ = *answer[6][0], ()  # nothing at all where nothing waits
         each = iter(plain)
-        return answer[1].decode(), list(zip(each, each, each, each, each, strict=True))
+        return answer[1].decode(), list(zip(each, each, strict=True))
 
     def _complete(self, fence: str, rows: list[Any]) -> int:
         """The result of each is what the payload was."""
         items: list[Any] = []
-        for n, row in enumerate(rows, FIRST_TEXT):
-            items += (row[4].decode(), "", OWNER, fence, n, row[0].decode())
-        codes = self._answer(Call("complete", pack(items), [row[3] for row in rows], (), ()))[::2]
+        texts = []
+        for n, (birth, task_id) in enumerate(rows, FIRST_TEXT):
+            queue, handler, number, *_, rest = birth.split(b"/", 9)
+            lane = f"{queue[1:].decode()}/{handler.decode()}"
+            items += (task_id.decode(), "", OWNER, fence, n, lane, number.decode())
+            texts.append(rest[rest.index(b"{") :])
+        codes = self._answer(Call("complete", pack(items), texts, (), ()))[::2]
         if set(codes) != {b"ok"}:
             raise RuntimeError(f"outcomes were refused: {set(codes)}")
         return len(codes)

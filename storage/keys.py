@@ -34,7 +34,8 @@ FIXED = {
 }
 
 NAMED = {
-    "task:<id>": "hash: see TASK_FIELDS",
+    "born:<id>": "string: what a task was born with, see BIRTH_FIELDS; it never changes",
+    "task:<id>": "hash: what else there is to say of it, see TASK_FIELDS; none while it waits as it was born",
     "body:<id>": "string: a payload of more than 192 bytes",
     "result:<id>": "string: a result of more than 192 bytes",
     "key:<idempotency key>": "string: <time> <id> <digest>, for 24 hours",
@@ -55,35 +56,45 @@ NAMED = {
     "said:<name>": "string: the answer of a call, for a minute, so that a repeat is harmless",
 }
 
-TASK_FIELDS = {
+BIRTH_FIELDS = {
     "ln": "lane",
     "no": "number of creation",
-    "st": "state: P pending, R processing, C completed, F failed, D dead-lettered, X cancelled",
-    "new": "priority/checksum/timeout/retries/digest, as it was born: one field costs less than five",
-    "pri": "priority; absent: as in new",
+    "at": "created_at",
+    "pri": "priority",
+    "sum": "checksum",
+    "to": "timeout",
+    "ret": "retries",
+    "dig": "digest",
+    "pay": "the payload, up to 192 bytes; else in body:<id>",
+}
+"""`=` or `-` (the payload is in body:<id>), then, with a `/` after each, lane, number, created_at, priority, checksum,
+timeout, retries, size of the digest; then digest and payload. Scripts answer them among the fields of the task. Up to
+schema 3 they stood in its hash: those from `pri` to `dig` as one, `new`, and the payload in pieces of 64 bytes, `pay`,
+`pay2` and `pay3`.
+"""
+
+TASK_FIELDS = {
+    "st": "state: P pending, R processing, C completed, F failed, D dead-lettered, X cancelled; absent: pending",
+    "pri": "priority; absent: as it was born",
     "keep": "0: the result is not kept",
-    "pay": "the payload, up to 192 bytes, or its first 64; else in body:<id>",
-    "pay2": "its next 64 bytes",
-    "pay3": "its last bytes",
     "big": "the payload has more than 64 KiB: a claim does not bring it",
     "tag": "tags, joined by /",
     "key": "idempotency key",
     "sch": "schedule",
-    "at": "created_at",
     "el": "eligible_at; absent: as created_at",
     "due": "due_at; absent: as eligible_at",
     "exp": "expires_at",
     "left": "retries_left; absent: as retries",
     "del": "delayed",
     "solo": "solo",
+    "own": "owner of the present or the last run",
+    "run": "<fence>/<request>/<node> of the first run, in place of the four below; the attempt is 1",
     "att": "attempt; absent: 0",
+    "fe": "fence; absent: 0",
+    "req": "request",
+    "nod": "node",
     "cr": "crashes; absent: 0",
     "gen": "generation; absent: 1",
-    "fe": "fence; absent: 0",
-    "odd": "it may have one of the rare fields (op, keep, err, solo, sch), so that a plain end need not look",
-    "own": "owner of the present or the last run",
-    "nod": "node",
-    "req": "request",
     "op": "op",
     "beg": "started_at; absent: as fence; empty: none",
     "fin": "finished_at",

@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -201,12 +202,10 @@ class RedisStore(Reads):
         for call, reply in claims:
             [place] = call.places
             try:
-                claimed = redis_claims.claimed(
-                    call, reply, lambda one: _run(writer, one), self.payloads, self._commands.aging
+                run = partial(_run, writer)
+                results[place] = redis_claims.claimed(
+                    call, reply, run, self.payloads, aging=self._commands.aging, held=self._plain
                 )
-                results[place] = claimed
-                if isinstance(claimed, v.Claimed):
-                    self._plain.handed_out(claimed)
             except StoreError as error:
                 results[place] = error
             except UNREADABLE as error:

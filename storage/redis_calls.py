@@ -16,7 +16,7 @@ from msgspec import UNSET
 
 from storage import redis_rows as rows
 from storage import verbs as v
-from storage.redis_plain import Plain
+from storage.redis_plain import UNKNOWN, Plain
 from storage.redis_rows import LETTER
 from storage.store import Verb
 from taskqueue.core import events as ev
@@ -144,7 +144,8 @@ def _call(kind: type[Any], places: Sequence[int], verbs: Sequence[Verb], held: P
     about: list[Any] = [verbs[place] for place in places]
     items = [make(verb, texts) for verb in about]
     if kind is ev.Complete:
-        items = [one for item, verb in zip(items, about, strict=True) for one in (*item, _lane(held, verb))]
+        places_of = [UNKNOWN if held is None else held.place(verb) for verb in about]
+        items = [one for item, place in zip(items, places_of, strict=True) for one in (*item, *place)]
     name = b"" if kind in TOGETHER or kind in REPEATABLE else secrets.token_hex(8).encode()
     if kind is v.Submit:
         taken: Any = (False, items)
@@ -194,10 +195,6 @@ def _complete(verb: ev.Complete, texts: list[bytes]) -> Any:
         return (*_held(verb), False)
     texts.append(verb.result)
     return (*_held(verb), FIRST_TEXT + len(texts) - 1)
-
-
-def _lane(held: Plain | None, verb: ev.Complete) -> str | bool:
-    return (held is not None and held.lane(verb)) or False  # never None: a nil would end the array
 
 
 def _update(verb: ev.Update, _: list[bytes]) -> Any:

@@ -21,11 +21,11 @@ from taskqueue.core.clock import SECOND
 from taskqueue.core.config import Config
 from taskqueue.core.errors import ConfigError
 
-SCHEMA = 3
-"""Version of what is stored. 2: payloads and results of 65 to 192 bytes stand in pieces. 3: what a
-task was born with stands in one field."""
+SCHEMA = 4
+"""Version of what is stored. 2: payloads and results of 65 to 192 bytes stand in pieces. 3: what a task was born with
+stands in one field. 4: it has a key of its own."""
 
-OLDEST_READER = 3
+OLDEST_READER = 4
 """The oldest version that can read it; a node of an older one refuses to start."""
 
 OLDEST_DATA = 1

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from storage import redis_rows as rows
 from storage import verbs as v
 from storage.redis_calls import FIRST_TEXT, Call
+from storage.redis_plain import Plain
 from taskqueue.core.errors import StoreError
 from taskqueue.core.events import Code
 from taskqueue.core.task import Cause, Task, rank
@@ -33,8 +34,8 @@ Fetch = Callable[[Sequence[str]], list[bytes | None]]
 _BEFORE = (b"fe", b"att", b"beg", b"nod", b"req")
 
 
-def claimed(call: Call, reply: Any, run: Run, fetch: Fetch, aging: int) -> v.Claimed | StoreError:
-    """The answer to a claim."""
+def claimed(call: Call, reply: Any, run: Run, fetch: Fetch, *, aging: int, held: Plain) -> v.Claimed | StoreError:
+    """The answer to a claim; `held` is told what was handed out."""
     verb: v.Claim = call.verbs[0]
     parts: list[list[Task]] = [[] for _ in verb.groups]
     given_up: list[v.GivenUp] = []
@@ -47,9 +48,9 @@ def claimed(call: Call, reply: Any, run: Run, fetch: Fetch, aging: int) -> v.Cla
         for task_id, lane in zip(expired[::2], expired[1::2], strict=True):
             given_up.append(v.GivenUp(task_id.decode(), lane.decode().partition("/")[2], Cause.EXPIRED))
         if again:
-            held = [rows.shown(row) for row in groups]
-            good = [task for task in held if intact(task)]
-            spoilt = [task for task in held if not intact(task)]
+            tasks = [rows.shown(row) for row in groups]
+            good = [task for task in tasks if intact(task)]
+            spoilt = [task for task in tasks if not intact(task)]
             if not isinstance(_give_up([_waited(task) for task in spoilt], (), run), StoreError):
                 given_up += map(_corrupt, spoilt)
             return v.Claimed(code, _regroup(verb, good, aging), _number(due), _number(since), tuple(given_up))
@@ -59,9 +60,10 @@ def claimed(call: Call, reply: Any, run: Run, fetch: Fetch, aging: int) -> v.Cla
         missing = list(verb.groups)
         for n, group in enumerate(groups):
             before = len(damaged)
-            for task, fields, lost in _read((verb.owner, node, verb.request, now), group, fetch):
+            for task, number, fields, lost in _read((verb.owner, node, verb.request, now), group, fetch):
                 if intact(task) and not lost:
                     parts[n].append(task)
+                    held.handed_out(task, number)
                 else:
                     log.error("task %s is damaged and given up: %s", task.id, said(lost) or "its payload")
                     damaged.append(_as_it_was(task, fields, texts, lost))
@@ -108,17 +110,19 @@ def _waited(task: Task) -> tuple[Any, ...]:
     return *_run(task), str(task.fence), task.attempt - 1 or False, "", False, False, False, False, ()
 
 
-def _read(run: rows.Run, group: Any, fetch: Fetch) -> Iterator[tuple[Task, rows.Fields, dict[bytes, str]]]:
-    """The tasks of a group as they are now, each with the fields that it had before, where they are not those of a task
-    that was never run, and what of it is lost.
-    """
+Read = tuple[Task, bytes, rows.Fields, dict[bytes, str]]
+"""A task as it is now, its number, the fields that it had before (none where it was never run), and what of it is lost."""
+
+
+def _read(run: rows.Run, group: Any, fetch: Fetch) -> Iterator[Read]:
+    """The tasks of a group."""
     plain, others = group or ((), ())
     each = iter(plain)
-    quick = zip(each, each, each, each, each, strict=True)
+    quick = zip(each, each, strict=True)
     for row, place in _rows(others, fetch):
-        yield from ((rows.first_run(one, run), {}, {}) for one in islice(quick, place))
+        yield from ((*rows.first_run(*one, run), {}, {}) for one in islice(quick, place))
         yield _again(run, *row)
-    yield from ((rows.first_run(one, run), {}, {}) for one in quick)
+    yield from ((*rows.first_run(*one, run), {}, {}) for one in quick)
 
 
 Other = tuple[rows.Fields, bytes, bytes, bytes | None]
@@ -139,13 +143,13 @@ def _rows(others: Any, fetch: Fetch) -> Iterator[tuple[Other, int]]:
 
 def _again(
     run: rows.Run, before: rows.Fields, task_id: bytes, fence: bytes, body: bytes | None
-) -> tuple[Task, rows.Fields, dict[bytes, str]]:
+) -> Read:
     owner, node, request, now = run
     lost = rows.unreadable(before)
     fields = before | {b"id": task_id, b"st": b"R", b"own": owner, b"nod": node, b"req": request, b"fe": fence}
     fields |= {b"att": int(before.get(b"att", 0)) + 1, b"beg": now}
     fields.pop(b"pro", None)
-    return rows.task(fields, body), before, lost
+    return rows.task(fields, body), before[b"no"], before, lost
 
 
 def said(lost: dict[bytes, str]) -> str:

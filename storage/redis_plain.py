@@ -1,4 +1,4 @@
-"""The lanes of plain tasks that this process was handed: with them an end is checked by one look for a whole call.
+"""Lanes and numbers of plain tasks that this process was handed: with them one look checks the ends of a whole call.
 
 A plain task has none of the fields that an end has to take care of. What is known here is a hint: the script that ends
 a task goes the long way without it, and refuses it where it is wrong.
@@ -8,36 +8,38 @@ State: what was handed out and has not ended. A bound keeps out what never ends 
 
 from __future__ import annotations
 
-from storage import verbs as v
 from taskqueue.core import events as ev
 from taskqueue.core.task import Task
 
 MOST = 20_000
 """How many are remembered at most; a node holds some hundreds."""
 
+Place = tuple[str | bool, str | bool]
+"""Lane and number of creation, each False where it is not known."""
+
+UNKNOWN: Place = (False, False)
+
 
 class Plain:
     """See the module. Used by the thread that writes."""
 
     def __init__(self) -> None:
-        self._lanes: dict[tuple[str, int], str] = {}
+        self._known: dict[tuple[str, int], Place] = {}
 
-    def handed_out(self, claimed: v.Claimed) -> None:
-        """Remember those that are plain."""
-        for tasks in claimed.tasks:
-            for task in tasks:
-                if plain(task):
-                    self._lanes[task.id, task.fence] = f"{task.queue}/{task.handler}"
-        if len(self._lanes) > MOST:
-            self._lanes.clear()
+    def handed_out(self, task: Task, number: bytes) -> None:
+        """Remember it, if it is plain. `number`: of its creation."""
+        if plain(task):
+            if len(self._known) >= MOST:
+                self._known.clear()
+            self._known[task.id, task.fence] = (f"{task.queue}/{task.handler}", number.decode())
 
-    def lane(self, end: ev.Complete) -> str | None:
-        """The lane of a task that ends, where it is known to be plain."""
-        return self._lanes.get((end.id, end.fence))
+    def place(self, end: ev.Complete) -> Place:
+        """Lane and number of a task that ends, where it is known to be plain."""
+        return self._known.get((end.id, end.fence), UNKNOWN)
 
     def ended(self, event: ev.Owned) -> None:
         """Its run is over."""
-        self._lanes.pop((event.id, event.fence), None)
+        self._known.pop((event.id, event.fence), None)
 
 
 def plain(task: Task) -> bool:

@@ -66,10 +66,11 @@ def flat(mapping: dict[str, int]) -> list[str | int]:
 def draft_item(draft: Draft, capacity: int | None) -> tuple[tuple[Any, ...], bytes]:
     """A draft as `lib_birth.lua` reads it, and the text that goes beside it."""
     digest = draft.digest.decode("latin-1")  # MessagePack strings are text
+    size = len(digest.encode())
     item = (
         draft.id,
         f"{draft.queue}/{draft.handler}",
-        f"{draft.priority}/{draft.checksum}/{draft.timeout}/{draft.retries}/{digest}",
+        f"{draft.priority}/{draft.checksum}/{draft.timeout}/{draft.retries}/{size}/{digest}",
         digest,
         draft.priority,
         draft.keep_result,
@@ -111,7 +112,7 @@ def unreadable(fields: Fields) -> dict[bytes, str]:
 
 
 _BORN = (b"pri", b"sum", b"to", b"ret", b"dig")
-"""What `new` says, by the names that each had for itself up to schema 2; one of its own counts more."""
+"""What `new` says in tasks up to schema 3, by the names that each had for itself before; one of its own counts more."""
 
 
 def _task(fields: Fields, payload: bytes | None, result: bytes | None) -> Task:
@@ -177,22 +178,21 @@ Run = tuple[str, bytes, int, bytes]
 """A claim: owner, name of the node, number, and the store's time of it."""
 
 
-def first_run(plain: Row, run: Run) -> Task:
+def first_run(birth: bytes, task_id: bytes, run: Run) -> tuple[Task, bytes]:
     """A task that was claimed just now for the first time, and that has nothing but what every task has: most are so.
-    `plain`: lane, time of its birth, `new`, payload, id, as `claim.lua` answers them. What is `UNREADABLE` is raised.
+    Beside it, its number of creation. `birth`: the text that `lib_birth.lua` made of it, with its payload. What is
+    `UNREADABLE` is raised.
     """
     owner, node, request, now = run
-    lane, at, new, payload, task_id = plain
-    priority, checksum, timeout, retries, digest = new.split(b"/", 4)
-    queue, handler = lane.decode().split("/", 1)
-    born, left, started = int(at), int(retries), int(now)
-    return Task(
+    queue, handler, number, at, priority, checksum, timeout, retries, size, rest = birth.split(b"/", 9)
+    born, left, started, digest_end = int(at), int(retries), int(now), int(size)
+    task = Task(
         id=task_id.decode(),
-        handler=handler,
-        queue=queue,
-        payload=payload or b"",
+        handler=handler.decode(),
+        queue=queue[1:].decode(),
+        payload=rest[digest_end:],
         checksum=int(checksum),
-        digest=digest.decode().encode("latin-1"),
+        digest=rest[:digest_end].decode().encode("latin-1"),
         priority=int(priority),
         timeout=int(timeout),
         retries=left,
@@ -213,6 +213,7 @@ def first_run(plain: Row, run: Run) -> Task:
         request=request,
         started_at=started,
     )
+    return task, number
 
 
 _CAUSE = {cause.value.encode(): cause for cause in Cause}

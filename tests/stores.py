@@ -114,7 +114,8 @@ class Redis:
 
     def corrupt(self, task_id: str) -> None:
         """Change a stored payload behind the store's back."""
-        self._client.hset(f"{self._prefix}task:{task_id}", "pay", '{"a":2}')
+        where = f"{self._prefix}body:{task_id}"
+        self._client.append(where if self._client.exists(where) else f"{self._prefix}born:{task_id}", " ")
 
     def garble(self, task_id: str, field: str, value: bytes = b"[x") -> None:
         """Make this field of a task unreadable behind the store's back."""

@@ -2,17 +2,19 @@
 -- Hand out tasks. Takes: {owner, request, step, {{n, solo, {handler ...}, {queue ...} or false}, ...}}; no queues: all.
 -- `step` counts the calls of one request, which goes on where a task that was handed out turned out to be damaged.
 -- Answers {code, now, next due or false, since when a suspect waits or false, node, repeat, groups, expired}: per group
--- {plain, others}, or nothing. `plain`: tasks as `bear` left them, in the order of their ranks, five entries each: lane, at,
--- new, payload or false, id; the fence is `now`. `others`, five each as well: how many plain entries come before it, its
+-- {plain, others}, or nothing. `plain`: tasks as they were born, in the order of their ranks: text (see lib_birth; with the
+-- payload), id, text, id ...; the fence is `now`. `others`, five entries each: how many plain tasks come before it, its
 -- fields before the claim, id, fence, payload or false. Where it is a repeat, one list of {fields, payload, result} of
 -- what is still held. `expired`: id and lane of each task whose time was over, one after the other.
 -- uses: lib, lib_idle, lib_index, lib_task, lib_merge, lib_promote
 local owner, request, step, groups = items[1], items[2], items[3], items[4]
 local GIVEN_UP = 1000 -- tasks whose time is over that one claim clears away at most
-local node, request_text = member[1], text(request)
+local node = member[1]
 if not node or member[2] then return { 'fenced' } end
 local last, last_step = tonumber(member[3] or 0), tonumber(member[4] or 0)
 if request < last then return { 'refused' } end
+local request_text = text(request)
+local first_run = now .. '/' .. request_text .. '/' .. node
 local again = request == last and step <= last_step
 
 local paused = {}
@@ -61,19 +63,7 @@ local lists, expired, given_up = {}, {}, 0 -- a lane's list is shared by the gro
 
 local mine = {} -- what enters the set of the owner
 
--- The payload of a task that is as `bear` left it; false where a key of its own has that, nil for any other task.
-local function body_of_plain(flat, lane)
-  if flat[2] ~= lane or flat[4] ~= 'P' or flat[1] ~= 'ln' or flat[3] ~= 'st' then return nil end
-  if flat[5] ~= 'no' or flat[7] ~= 'at' or flat[9] ~= 'new' then return nil end
-  local size = #flat
-  if size == 10 then return false end
-  if flat[11] ~= 'pay' then return nil end
-  if size == 12 then return flat[12] end
-  if flat[13] ~= 'pay2' then return nil end
-  if size == 14 then return flat[12] .. flat[14] end
-  if size == 16 and flat[15] == 'pay3' then return flat[12] .. flat[14] .. flat[16] end
-  return nil
-end
+local PLAIN = '^[=-]([^/]*/[^/]*)/(%d+)/%d+/%d+/%d+/%d+/%d+/%d+/' -- of BIRTH: lane and number
 
 -- The task is the owner's now.
 local function hand_out(list, group, id, number, fence)
@@ -86,25 +76,23 @@ local function hand_out(list, group, id, number, fence)
   mine[n + 1], mine[n + 2] = number, held_as(id, fence, list.lane)
 end
 
--- Take the head of a list. `rows` gets it, `bodies` where in them the payload is missing.
-local function take(list, group, rows, bodies)
-  local id, lane = list.id, list.lane
-  local key = prefix .. 'task:' .. id
-  list.used = list.used + 1
-  local flat = call('HGETALL', key)
-  local body = body_of_plain(flat, lane)
-  if body ~= nil then
-    call('HSET', key, 'st', 'R', 'own', owner, 'nod', node, 'req', request_text, 'fe', now, 'att', '1')
-    hand_out(list, group, id, flat[6], now)
-    local plain, n = rows[1], #rows[1]
-    plain[n + 1], plain[n + 2], plain[n + 3], plain[n + 4], plain[n + 5] = lane, flat[8], flat[10], body, id
-    if not body then bodies[#bodies + 1] = { plain, n + 4, id } end
-    rows.filled = rows.filled + 1
-    return
+-- What stands next in the lists, at most `n`: id, list, id, list ...
+local function heads(heap, n)
+  local found = {}
+  for at = 1, 2 * n, 2 do
+    local list = heap[1]
+    if not list then break end
+    found[at], found[at + 1] = list.id, list
+    list.used = list.used + 1
+    pop(heap, fetch)
   end
-  local t = { id = id }
-  for n = 1, #flat, 2 do t[flat[n]] = flat[n + 1] end
-  if t.st ~= 'P' or t.ln ~= lane or not t.no then -- no task, or one that does not belong here
+  return found
+end
+
+-- Take a task that is not as it was born. `t` is nil where it is none.
+local function take(id, list, group, t, rows, bodies)
+  local lane = list.lane
+  if not t or t.st ~= 'P' or t.ln ~= lane then -- no task, or one that does not belong here
     if group[2] then
       leave(list.key, id)
       leave(prefix .. 'since:' .. lane, id)
@@ -115,20 +103,49 @@ local function take(list, group, rows, bodies)
   if t.exp and t.exp + 0 <= clock then
     given_up = given_up + 1
     expired[#expired + 1], expired[#expired + 2] = id, lane
-    expire(unfolded(t))
+    expire(t)
     return
   end
+  local key = prefix .. 'task:' .. id
   local fence = t.fe and t.fe + 1 or 0
   fence = fence > clock and text(fence) or now
   call('HSET', key, 'st', 'R', 'own', owner, 'nod', node, 'req', request_text, 'fe', fence, 'att', t.att and text(t.att + 1) or '1')
   if t.beg or fence ~= now then call('HSET', key, 'beg', now) end
-  if t.pro then call('HDEL', key, 'pro') end
+  if t.pro or t.run then call('HDEL', key, 'pro', 'run') end
   if t.exp then leave(k_expiry, id) end
   hand_out(list, group, id, t.no, fence)
   local others, n = rows[2], #rows[2]
-  others[n + 1], others[n + 2], others[n + 3], others[n + 4], others[n + 5] = #rows[1] / 5, flat, id, fence, false
+  others[n + 1], others[n + 2], others[n + 3], others[n + 4], others[n + 5] = #rows[1] / 2, flat(t), id, fence, false
   if not t.pay and not t.big then bodies[#bodies + 1] = { others, n + 5, id } end
   rows.filled = rows.filled + 1
+end
+
+-- Take what stands next in the lists, at most `n`. `rows` gets it, `bodies` where in them the payload is missing.
+local function take_next(heap, n, group, rows, bodies)
+  local found = heads(heap, n)
+  local births, hashes = {}, {}
+  for at = 1, #found, 2 do
+    local id, place = found[at], (at + 1) / 2
+    births[place], hashes[place] = prefix .. 'born:' .. id, prefix .. 'task:' .. id
+  end
+  local texts = call('MGET', unpack(births))
+  local mixed, plain = call('EXISTS', unpack(hashes)) > 0, rows[1]
+  for at = 1, #found, 2 do
+    local id, list, place = found[at], found[at + 1], (at + 1) / 2
+    local birth, key = texts[place], hashes[place]
+    local lane, number
+    if birth and not (mixed and call('EXISTS', key) == 1) then lane, number = string.match(birth, PLAIN) end
+    if lane and lane == list.lane then
+      call('HSET', key, 'st', 'R', 'own', owner, 'run', first_run)
+      hand_out(list, group, id, number, now)
+      local size = #plain
+      plain[size + 1], plain[size + 2] = birth, id
+      if string.byte(birth) ~= NEAR_MARK then bodies[#bodies + 1] = { plain, size + 1, id } end
+      rows.filled = rows.filled + 1
+    else
+      take(id, list, group, joined(id, read(key), birth), rows, bodies)
+    end
+  end
 end
 
 local function fill(group)
@@ -148,15 +165,14 @@ local function fill(group)
   end
   heapify(heap)
   while rows.filled < group[1] and heap[1] and given_up < GIVEN_UP do
-    take(heap[1], group, rows, bodies)
-    pop(heap, fetch)
+    take_next(heap, group[1] - rows.filled, group, rows, bodies)
   end
   if bodies[1] then
     local keys = {}
     for n, missing in ipairs(bodies) do keys[n] = prefix .. 'body:' .. missing[3] end
     for n, body in ipairs(call('MGET', unpack(keys))) do
       local list, at = unpack(bodies[n], 1, 2)
-      list[at] = body
+      if body then list[at] = (list[at] or '') .. body end
     end
   end
   return rows

@@ -38,17 +38,15 @@ local function fetch(list, from, step)
   return page
 end
 
-local function matches(id)
-  local t = call('HMGET', prefix .. 'task:' .. id, 'st', 'ln', 'tag', 'sch', 'cau', 'at')
-  if not t[1] or not t[2] then return false end
-  local of, by = string.match(t[2], '^([^/]*)/(.*)$')
-  return (not state or t[1] == state)
+local function matches(t)
+  local of, by = string.match(t.ln, '^([^/]*)/(.*)$')
+  return (not state or t.st == state)
     and (not queue or of == queue)
     and (not handler or by == handler)
-    and (not tag or string.find('/' .. (t[3] or '') .. '/', '/' .. tag .. '/', 1, true) ~= nil)
-    and (not schedule or t[4] == schedule)
-    and (not cause or t[5] == cause)
-    and (not created or t[6] + 0 <= created)
+    and (not tag or string.find('/' .. (t.tag or '') .. '/', '/' .. tag .. '/', 1, true) ~= nil)
+    and (not schedule or t.sch == schedule)
+    and (not cause or t.cau == cause)
+    and (not created or t.at + 0 <= created)
 end
 
 local heap, found, looked, bytes, last = {}, {}, 0, 0, false
@@ -61,13 +59,11 @@ heapify(heap)
 while heap[1] and looked < most and #found < limit and bytes < room do
   local list = heap[1]
   looked, last = looked + 1, -list.score
-  if matches(list.id) then
-    local t = load(list.id)
-    if t then
-      local row = shown(t)
-      found[#found + 1] = row
-      bytes = bytes + #(row[2] or '') + #(row[3] or '')
-    end
+  local t = load(list.id)
+  if t and matches(t) then
+    local row = shown(t)
+    found[#found + 1] = row
+    bytes = bytes + #(row[2] or '') + #(row[3] or '')
   end
   pop(heap, fetch)
 end

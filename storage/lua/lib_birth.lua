@@ -1,63 +1,76 @@
--- A draft becomes a task. A draft is {id, lane, what its field `new` holds, digest, priority, keep_result, tags, delay,
--- run_at, expires_at, key, schedule, capacity}; its payload is a text of ARGV.
+-- A draft becomes a task. A draft is {id, lane, the end of its text, digest, priority, keep_result, tags, delay, run_at,
+-- expires_at, key, schedule, capacity}; its payload is a text of ARGV. The text of a task is `=` or `-` (does the payload
+-- stand in it?), lane, number, time, priority, checksum, timeout, retries, size of the digest, then the digest and the
+-- payload. What not every task has goes into a hash, so one that has none waits as it was born.
 local births = {} -- lane -> {numbers and ids of its new tasks, ranks and ids of those that are ready}
+local birth_texts, birth_hashes = {}, {} -- key, text, key, text ...; {key, field, value, ...} each
 
--- Store draft `n` as number `no`. `end_births` has to follow.
+local function has(hash, id, field, value)
+  hash = hash or { prefix .. 'task:' .. id }
+  local at = #hash
+  hash[at + 1], hash[at + 2] = field, value
+  return hash
+end
+
+-- Draft `n` is to be number `no`. `end_births` has to follow.
 local function bear(n, d, no)
   local id, lane, payload = d[1], d[2], ARGV[5 + n]
   no = text(no)
-  local key = prefix .. 'task:' .. id
   local eligible, due = clock, clock
-  if d[8] ~= 0 or d[9] then
-    eligible = clock + d[8]
-    if d[9] and d[9] > eligible then eligible = d[9] end
-    due = d[12] and d[9] or eligible -- a schedule's due time that has passed is when it is due, all the same
-  end
-  local body
+  local hash, mark = nil, '='
   if #payload > NEAR then
     call('SET', prefix .. 'body:' .. id, payload)
-    body = #payload > 65536 and { 'big', '1' } or {}
-  else
-    body = pieces('pay', payload)
+    if #payload > 65536 then hash = has(hash, id, 'big', '1') end
+    mark, payload = '-', ''
   end
-  call('HSET', key, 'ln', lane, 'st', 'P', 'no', no, 'at', now, 'new', d[3], unpack(body))
+  local at = #birth_texts
+  birth_texts[at + 1] = prefix .. 'born:' .. id
+  birth_texts[at + 2] = mark .. lane .. '/' .. no .. '/' .. now .. '/' .. d[3] .. payload
   local born = births[lane]
   if not born then
     born = { {}, {} }
     births[lane] = born
   end
   local list = born[1]
-  local at = #list
+  at = #list
   list[at + 1], list[at + 2] = no, id
+  if d[8] ~= 0 or d[9] then
+    eligible = clock + d[8]
+    if d[9] and d[9] > eligible then eligible = d[9] end
+    due = d[12] and d[9] or eligible -- a schedule's due time that has passed is when it is due, all the same
+  end
   if due > clock then
-    call('HSET', key, 'del', '1')
+    hash = has(hash, id, 'del', '1')
     enter(k_delayed, due, id)
   else
     list = born[2]
     at = #list
     list[at + 1], list[at + 2] = text(eligible - d[5] * aging), id
   end
-  if eligible > clock then call('HSET', key, 'el', eligible) end
-  if due ~= eligible then call('HSET', key, 'due', due) end
-  if not d[6] then call('HSET', key, 'keep', '0', 'odd', '1') end
+  if eligible > clock then hash = has(hash, id, 'el', eligible) end
+  if due ~= eligible then hash = has(hash, id, 'due', due) end
+  if not d[6] then hash = has(hash, id, 'keep', '0') end
   if d[10] then
-    call('HSET', key, 'exp', d[10])
+    hash = has(hash, id, 'exp', d[10])
     enter(k_expiry, d[10], id)
   end
   if d[7] then
-    call('HSET', key, 'tag', d[7])
+    hash = has(hash, id, 'tag', d[7])
     for tag in string.gmatch(d[7], '[^/]+') do enter(prefix .. 'tag:' .. tag, no, id) end
   end
-  if d[11] then call('HSET', key, 'key', d[11]) end
+  if d[11] then hash = has(hash, id, 'key', d[11]) end
   if d[12] then
-    call('HSET', key, 'sch', d[12], 'odd', '1')
+    hash = has(hash, id, 'sch', d[12])
     enter(prefix .. 'made:' .. d[12], no, id)
     enter(prefix .. 'busy:' .. d[12], no, id)
   end
+  if hash then birth_hashes[#birth_hashes + 1] = hash end
 end
 
--- Put what was born where it belongs.
+-- Write what was born, and put it where it belongs.
 local function end_births()
+  if birth_texts[1] then call('MSET', unpack(birth_texts)) end
+  for _, hash in ipairs(birth_hashes) do call('HSET', unpack(hash)) end
   for lane, born in pairs(births) do
     come[prefix .. 'list:P/' .. lane] = born[1]
     if born[2][1] then

@@ -30,8 +30,13 @@ local function held_as(id, fence, lane) return id .. '/' .. fence .. '/' .. lane
 
 local function id_of(entry) return string.match(entry, '^[^/]*') end
 
--- What the field `new` of a task says: priority, checksum, timeout, retries, digest. One that has a field of its own,
--- as it does once it has changed, and as all had up to schema 2, is that instead.
+-- What a task was born with: lane, number, time, priority, checksum, timeout, retries, size of the digest; the digest
+-- begins at the last capture, and after it the payload, if that is near: if it does not stand in a key of its own.
+local BIRTH = '^[=-]([^/]*/[^/]*)/(%d+)/(%d+)/(%d+)/(%d+)/(%d+)/(%d+)/(%d+)/()'
+local NEAR_MARK = string.byte('=')
+
+-- The same up to schema 3, in the field `new` of its hash: priority, checksum, timeout, retries, digest. One that has a
+-- field of its own, as it does once it has changed, and as all had up to schema 2, is that instead.
 local function as_born(new) return string.match(new, '^(%d+)/(%d+)/(%d+)/(%d+)/(.*)$') end
 
 local function rank(t) return (t.el or t.at) - t.pri * aging end

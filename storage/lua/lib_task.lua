@@ -1,22 +1,35 @@
--- One task: read it, change it, show it. Its hash has the fields of storage/keys.py; absent is the usual value.
+-- One task: read it, change it, show it. What it was born with is a text that never changes (lib_birth); what is otherwise
+-- since then is in its hash. Both have the fields of storage/keys.py; absent is the usual value.
 
--- A task with what its field `new` says, each by its name.
-local function unfolded(t)
-  if t.new then
+-- A task of these fields and this text, each false where there is none; nil where that is none. Up to schema 3 the hash
+-- had all of it.
+local function joined(id, t, birth)
+  if birth then
+    local lane, number, at, priority, checksum, timeout, retries, size, from = string.match(birth, BIRTH)
+    if not lane then return nil end
+    local digest_end = from + size - 1
+    t = t or {}
+    t.ln, t.no, t.at, t.st = lane, number, at, t.st or 'P'
+    t.pri, t.sum, t.to, t.ret = t.pri or priority, checksum, timeout, retries
+    t.dig = string.sub(birth, from, digest_end)
+    if string.byte(birth) == NEAR_MARK then t.pay = string.sub(birth, digest_end + 1) end
+  elseif t and t.new then
     local priority, checksum, timeout, retries, digest = as_born(t.new)
     t.pri, t.sum, t.to = t.pri or priority, t.sum or checksum, t.to or timeout
     t.ret, t.dig = t.ret or retries, t.dig or digest
   end
+  if not (t and t.ln and t.st and t.no and t.at and t.pri) then return nil end
+  if t.run then
+    t.att, t.fe, t.req, t.nod = '1', string.match(t.run, '^(%d+)/(%d+)/(.*)$')
+  end
+  t.id = id
   return t
 end
 
 -- A task with its id; nil where there is none, or something that is none.
-local function load(id)
-  local t = read(prefix .. 'task:' .. id)
-  if not (t and unfolded(t).ln and t.st and t.no and t.at and t.pri) then return nil end
-  t.id = id
-  return t
-end
+local function load(id) return joined(id, read(prefix .. 'task:' .. id), call('GET', prefix .. 'born:' .. id)) end
+
+local RUN = { 'att', 'fe', 'req', 'nod' }
 
 -- Set fields (false: none any more) and move the task where it belongs now; answers the task after it.
 local function change(t, changes)
@@ -32,11 +45,13 @@ local function change(t, changes)
       new[field] = value
     end
   end
-  local key = prefix .. 'task:' .. t.id
-  if not t.odd then
-    set[#set + 1], set[#set + 2] = 'odd', '1'
-    new.odd = '1'
+  if t.run then -- it is said field by field from now on
+    for _, field in ipairs(RUN) do
+      if changes[field] == nil and t[field] then set[#set + 1], set[#set + 2] = field, t[field] end
+    end
+    del[#del + 1], new.run = 'run', nil
   end
+  local key = prefix .. 'task:' .. t.id
   if set[1] then call('HSET', key, unpack(set)) end
   if del[1] then call('HDEL', key, unpack(del)) end
   moved(t, new)
@@ -44,7 +59,7 @@ local function change(t, changes)
 end
 
 local function remove(t)
-  call('UNLINK', prefix .. 'task:' .. t.id, prefix .. 'body:' .. t.id, prefix .. 'result:' .. t.id)
+  call('UNLINK', prefix .. 'task:' .. t.id, prefix .. 'born:' .. t.id, prefix .. 'body:' .. t.id, prefix .. 'result:' .. t.id)
   moved(t, nil)
 end
 
@@ -110,15 +125,20 @@ local function note(changes, op)
   return changes
 end
 
+-- Its fields, one after the other.
+local function flat(t)
+  local fields, at = {}, 0
+  for field, value in pairs(t) do
+    fields[at + 1], fields[at + 2] = field, value
+    at = at + 2
+  end
+  return fields
+end
+
 -- A task as Python reads it: fields, payload, result.
 local function shown(t)
-  local flat = {}
-  for field, value in pairs(t) do
-    flat[#flat + 1] = field
-    flat[#flat + 1] = value
-  end
   local body = whole(t, 'pay') or call('GET', prefix .. 'body:' .. t.id)
-  return { flat, body, whole(t, 'out') or (t.far and call('GET', prefix .. 'result:' .. t.id)) or false }
+  return { flat(t), body, whole(t, 'out') or (t.far and call('GET', prefix .. 'result:' .. t.id)) or false }
 end
 
 -- An operator's event on each item {id, op, ...}: `states` are those that allow it.

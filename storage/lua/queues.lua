@@ -1,14 +1,14 @@
 #!lua flags=no-writes
 -- Answers {counts by cell, paused queues, {lane, since when its oldest claimable task waits, ...}}.
--- uses: lib
+-- uses: lib, lib_index, lib_task
 local EXAMINED = 100 -- entries of a lane in order of creation; a lane's oldest is mostly the first
 local counts = call('HGETALL', k_counts)
 local oldest, suspects = {}, {}
 for _, lane in ipairs(call('SMEMBERS', k_solos)) do suspects[lane] = true end
 
 local function eligible(id)
-  local t = call('HMGET', prefix .. 'task:' .. id, 'el', 'at', 'del')
-  return tonumber(t[1] or t[2]), tonumber(t[2]), t[3]
+  local t = load(id)
+  if t then return tonumber(t.el or t.at), tonumber(t.at), t.del end
 end
 
 for n = 1, #counts, 2 do

@@ -16,7 +16,19 @@ local function whole_again(id)
   if t and mend(t) then call('HINCRBY', k_meta, 'limbo', 1) end
 end
 
-local function admit(d)
+-- Ids that are known already. Up to schema 3 a task had no text of its own.
+local names, hashes = {}, {}
+for n, d in ipairs(drafts) do names[n], hashes[n] = prefix .. 'born:' .. d[1], prefix .. 'task:' .. d[1] end
+local births = drafts[1] and call('MGET', unpack(names)) or {}
+local older = drafts[1] and call('EXISTS', unpack(hashes)) > 0
+
+local function twin_of(n, id)
+  local hash = older and read(hashes[n])
+  if new[id] or not (hash or births[n]) then return new[id] end
+  return joined(id, hash, births[n]) or {} -- something that somebody has edited is nobody's twin
+end
+
+local function admit(n, d)
   local id, digest, key = d[1], d[4], d[11]
   if key then
     local known = keyed[key]
@@ -33,27 +45,26 @@ local function admit(d)
       return { 'dup', known[2], 'P', known[1] }
     end
   end
-  local twin = new[id] or call('HMGET', prefix .. 'task:' .. id, 'new', 'st', 'at', 'dig')
-  local its = twin[4] or (twin[1] and select(5, as_born(twin[1])))
-  if its or twin[2] then
-    if its ~= digest then return { 'conflict', id } end
+  local twin = twin_of(n, id)
+  if twin then
+    if twin.dig ~= digest then return { 'conflict', id } end
     if not new[id] then whole_again(id) end
     if key then
       keyed[key] = { now, id, digest }
       keys[key] = now .. ' ' .. id .. ' ' .. digest
     end
-    return { 'dup', id, twin[2], twin[3] }
+    return { 'dup', id, twin.st, twin.at }
   end
   if d[13] and room >= d[13] then return { 'full', id } end
   room = room + 1
-  new[id] = { false, 'P', now, digest }
+  new[id] = { st = 'P', at = now, dig = digest }
   if key then keyed[key] = { now, id, digest } end
   return { 'ok', id, 'P', now }
 end
 
 local good, fresh = true, true
 for n, d in ipairs(drafts) do
-  local reply = admit(d)
+  local reply = admit(n, d)
   answers[n] = reply
   fresh = fresh and reply[1] == 'ok'
   good = good and (reply[1] == 'ok' or reply[1] == 'dup')

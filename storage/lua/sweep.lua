@@ -38,12 +38,21 @@ for _, owner in ipairs(call('SMEMBERS', k_owners)) do
 end
 settle()
 
--- Hashes of tasks, wherever they stand: the sets of their owners and the lists tell nothing of one that is in neither.
+-- What is stored of tasks, wherever they stand: the sets of their owners and the lists tell nothing of one that is in
+-- neither. A key that holds something of another kind, since somebody edited it, is passed over.
+local function stored(id)
+  local kind, birth = call('TYPE', prefix .. 'task:' .. id).ok, call('TYPE', prefix .. 'born:' .. id).ok
+  local good = (kind == 'hash' or kind == 'none') and (birth == 'string' or birth == 'none')
+  return good and load(id)
+end
+
 local scanned = string.match(call('HGET', k_meta, 'scanned') or '', '^%d+$') or '0'
-local found = call('SCAN', scanned, 'MATCH', prefix .. 'task:*', 'COUNT', limit, 'TYPE', 'hash')
+local found, seen = call('SCAN', scanned, 'MATCH', prefix .. '[bt][oa][rs][nk]:*', 'COUNT', limit), {}
 for _, key in ipairs(found[2]) do
-  local t = load(string.sub(key, #prefix + 6))
+  local id = string.sub(key, #prefix + 6)
+  local t = not seen[id] and stored(id)
   local missing, run = false, false
+  seen[id] = true
   if t then missing, run = mend(t) end
   if missing then repairs = repairs + 1 end
   if run then running[t.ln] = (running[t.ln] or 0) + 1 end

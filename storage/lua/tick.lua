@@ -23,7 +23,7 @@ end
 local last, made = most > 0 and numbers(most), {}
 for n = 1, most do
   local d = drafts[n]
-  if not made[d[1]] and call('EXISTS', prefix .. 'task:' .. d[1]) == 0 then
+  if not made[d[1]] and call('EXISTS', prefix .. 'born:' .. d[1], prefix .. 'task:' .. d[1]) == 0 then
     made[d[1]] = true
     bear(n, d, last + n)
   end

@@ -57,7 +57,7 @@ BAD = {
     "a server that evicts": Bad(
         ("--maxmemory-policy", "allkeys-lru"), lambda _: {}, "redisAddress: its maxmemory-policy is", ("noeviction",)
     ),
-    "a foreign schema": Bad((), lambda _: {}, "namespace taskqueue: its data has schema 9", ("reads 3",), foreign),
+    "a foreign schema": Bad((), lambda _: {}, "namespace taskqueue: its data has schema 9", ("reads 4",), foreign),
     "a namespace in braces": Bad(
         (), lambda _: {"namespace": "{tasks}"}, "namespace: expected 1 to 32 of a-z", ("{tasks}",)
     ),

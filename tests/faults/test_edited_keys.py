@@ -28,6 +28,7 @@ from taskqueue.core.task import Cause, Status
 from taskqueue.core.views import Filter
 from tests.clients import until
 from tests.factories import draft
+from tests.older import as_before
 from tests.processes import open_gate
 from tests.shared import WITHIN, Clusters, clusters
 from tests.stores import Driver, Redis, assert_sound, group
@@ -186,7 +187,7 @@ def test_whatever_is_edited_everything_is_answered(deck: Driver, client: redis.R
     fences = {name: deck.get(name).fence for name in ("ours", "late", "lent")}
     before = Snapshot(client)
     kinds = {key.removeprefix(prefix(SPACE).encode()).partition(b":")[0] for key in before.kept}
-    assert {b"task", b"body", b"member", b"orders", b"schedule", b"run", b"list", b"ready"} <= kinds
+    assert {b"born", b"task", b"body", b"member", b"orders", b"schedule", b"run", b"list", b"ready"} <= kinds
     assert len(kinds & {key.encode().partition(b":")[2] for key in fixed(SPACE)}) >= 15
     cases = count()
     for key, (_, kind) in before.kept.items():
@@ -221,23 +222,46 @@ def test_whatever_is_edited_everything_is_answered(deck: Driver, client: redis.R
 
 def test_what_was_deleted_while_it_ran_is_not_there_when_it_ends(deck: Driver, client: redis.Redis) -> None:
     deck.add("t1", payload=b'"' + b"y" * 200 + b'"')
-    fence, key = deck.run("a").fence, prefix(SPACE) + "task:t1"
-    client.delete(key)
+    fence = deck.run("a").fence
+    client.delete(prefix(SPACE) + "born:t1", prefix(SPACE) + "task:t1")
     ends = ev.Complete(id="t1", op="o", owner="a", fence=fence, result=b'"' + b"x" * 200 + b'"')
     assert deck.do(ends).code is Code.NOT_FOUND
-    assert not client.exists(key, prefix(SPACE) + "body:t1", prefix(SPACE) + "result:t1")
+    assert not client.exists(*(f"{prefix(SPACE)}{kind}:t1" for kind in ("task", "body", "result")))
     assert deck.store.held("a") == []
     deck.led(v.Sweep)
     assert_sound(deck.store)
 
 
-@pytest.mark.parametrize("piece", ["pay", "pay2", "pay3"])
+def test_a_run_of_which_nothing_is_known_any_more_ends(deck: Driver, client: redis.Redis) -> None:
+    deck.add("t1")
+    fence = deck.run("a").fence
+    client.delete(prefix(SPACE) + "task:t1")
+    assert deck.do(ev.Complete(id="t1", op="o", owner="a", fence=fence, result=b"1")).code is Code.OK
+    assert (deck.get("t1").status, deck.get("t1").result) == (Status.COMPLETED, b"1")
+    assert_sound(deck.store)
+
+
+@pytest.mark.parametrize("missing", [1, 64, 152])
 def test_a_payload_of_which_a_piece_is_gone_is_given_up_and_troubles_no_neighbour(
-    deck: Driver, client: redis.Redis, piece: str
+    deck: Driver, client: redis.Redis, missing: int
 ) -> None:
     for name in ("t1", "t2", "t3"):
         deck.add(name, payload=b'"' + b"y" * 150 + b'"')
+    birth: Any = client.get(prefix(SPACE) + "born:t2")
+    client.set(prefix(SPACE) + "born:t2", birth[:-missing])
+    assert_one_is_given_up(deck)
+
+
+@pytest.mark.parametrize("piece", ["pay", "pay2", "pay3"])
+def test_so_is_one_from_before(deck: Driver, client: redis.Redis, piece: str) -> None:
+    for name in ("t1", "t2", "t3"):
+        deck.add(name, payload=b'"' + b"y" * 150 + b'"')
+        as_before(client, prefix(SPACE), name, 3)
     client.hdel(prefix(SPACE) + "task:t2", piece)
+    assert_one_is_given_up(deck)
+
+
+def assert_one_is_given_up(deck: Driver) -> None:
     assert len(deck.store.find(Filter(), 10).tasks) == 3
     assert deck.took("a") == ["t1", "t3"]
     assert (deck.get("t2").status, len(deck.get("t2").payload) < 152) == (Status.DEAD_LETTERED, True)

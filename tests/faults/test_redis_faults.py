@@ -228,7 +228,7 @@ def test_a_repeat_is_not_vouched_for_by_what_its_own_connection_wrote(tmp_path: 
         assert isinstance(one(stores[0], v.Submit(draft("t0"))), StoreUnavailable)
         assert isinstance(one(stores[1], v.Submit(draft("t0"))), StoreUnavailable)
         replica.signal(signal.SIGCONT)
-        until(lambda: replica.client.exists("{taskqueue}:task:t0") == 1, 30)
+        until(lambda: replica.client.exists("{taskqueue}:born:t0") == 1, 30)
         assert one(stores[1], v.Submit(draft("t0"))).code is Code.DUP
     finally:
         for store in stores:

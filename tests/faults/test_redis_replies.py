@@ -194,7 +194,7 @@ def test_a_damaged_task_is_given_up_though_answers_are_lost(proxy: Proxy, reques
         for name in ("bad", "good"):
             deck.add(name)
             deck.clock.advance(1)
-        Redis.server().client.hset(f"{{lost-damage-{script}}}:task:bad", "pay", "2")
+        Redis.server().client.append(f"{{lost-damage-{script}}}:born:bad", "2")
         proxy.drop_reply(scripts()[script].sha)
         dropped = proxy.dropped
         assert deck.took("a", group(n=1)) in (["good"], [])

@@ -111,6 +111,10 @@ def test_idempotency_keys_go_by_themselves(deck: Driver, client: redis.Redis, na
 # -- spoilt by hand ----------------------------------------------------------------------------------------------------
 
 
+def forget(client: redis.Redis, namespace: str, *ids: str) -> None:
+    client.delete(*(f"{prefix(namespace)}{kind}:{name}" for name in ids for kind in ("born", "task")))
+
+
 def limbo(client: redis.Redis, namespace: str) -> int:
     return int(client.hget(prefix(namespace) + "meta", "limbo") or 0)
 
@@ -147,7 +151,7 @@ def test_a_task_that_is_gone_is_taken_out_of_the_lists(deck: Driver, client: red
     for n in range(4):
         deck.add(f"t{n}")
     deck.run("a", "held", handler="x")
-    client.delete(prefix(namespace) + "task:t1", prefix(namespace) + "task:held")
+    forget(client, namespace, "t1", "held")
     assert {task.id for task in everything(deck.store)} == {"t0", "t2", "t3"}
     assert deck.led(v.Sweep).count > 0
     assert deck.led(v.Sweep) == v.Moved(Code.OK, 0)
@@ -158,7 +162,7 @@ def test_a_task_that_is_gone_is_taken_out_of_the_lists(deck: Driver, client: red
 def test_sweeping_goes_in_bites(deck: Driver, client: redis.Redis, namespace: str) -> None:
     for n in range(25):
         deck.add(f"t{n:02}", handler=f"h{n % 3}")
-    client.delete(prefix(namespace) + "task:t24", prefix(namespace) + "task:t00")
+    forget(client, namespace, "t24", "t00")
     repairs = [deck.led(v.Sweep, limit=5).count for _ in range(8)]
     assert sum(repairs) >= 2
     assert deck.led(v.Sweep, limit=500) == v.Moved(Code.OK, 0)

@@ -7,20 +7,32 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storage import redis_rows as rows
+from tests.factories import draft
 
 NOW = b"1700000000500000"
 RUN: rows.Run = ("o", b"n", 7, NOW)
 LATER = {b"id": b"t1", b"st": b"R", b"own": "o", b"nod": b"n", b"req": 7, b"fe": NOW, b"att": 1, b"beg": NOW}
 
 
-@given(st.binary(max_size=16), st.integers(0, 9), st.integers(0, 2**31), st.integers(0, 100), st.binary() | st.none())
-def test_both_ways_tell_the_same(
-    digest: bytes, priority: int, timeout: int, retries: int, payload: bytes | None
-) -> None:
-    new = f"{priority}/99/{timeout}/{retries}/{digest.decode('latin-1')}".encode()
-    fields = {b"ln": b"mail/send", b"no": b"12", b"at": b"1700000000000000", b"new": new}
+def birth(lane: str, at: str, text: str, payload: bytes) -> bytes:
+    return f"={lane}/12/{at}/{text}".encode() + payload
+
+
+def test_the_text_of_a_draft_is_what_it_is_read_as() -> None:
+    item, body = rows.draft_item(draft("t1", queue="mail", priority=7, digest=bytes(range(240, 256))), None)
+    read, number = rows.first_run(birth(item[1], "1700000000000000", item[2], body), b"t1", RUN)
+    assert (read.queue, read.priority, read.digest, read.payload) == ("mail", 7, bytes(range(240, 256)), body)
+    assert number == b"12"
+
+
+@given(st.binary(max_size=16), st.integers(0, 9), st.integers(0, 2**31), st.integers(0, 100), st.binary())
+def test_both_ways_tell_the_same(digest: bytes, priority: int, timeout: int, retries: int, payload: bytes) -> None:
+    text = digest.decode("latin-1").encode()
+    fields = {b"ln": b"mail/send", b"no": b"12", b"at": b"1700000000000000", b"sum": b"99", b"dig": text}
+    fields |= {b"pri": b"%d" % priority, b"to": b"%d" % timeout, b"ret": b"%d" % retries}
+    new = b"%d/99/%d/%d/%d/%b" % (priority, timeout, retries, len(text), text)
     long_way = rows.task(fields | LATER, payload)
-    assert rows.first_run((b"mail/send", b"1700000000000000", new, payload, b"t1"), RUN) == long_way
+    assert rows.first_run(b"=mail/send/12/1700000000000000/" + new + payload, b"t1", RUN) == (long_way, b"12")
     assert (long_way.digest, long_way.priority, long_way.retries) == (digest, priority, retries)
 
 
@@ -29,7 +41,9 @@ def test_a_field_of_its_own_counts_more_than_what_a_task_was_born_with() -> None
     assert rows.task({**fields, **LATER, b"pri": b"9"}, b"1").priority == 9
 
 
-@pytest.mark.parametrize("new", [b"", b"odd", b"4/99/300000000/3", b"4/x/300000000/3/d", b"4/99/300000000/3/\xff"])
+@pytest.mark.parametrize(
+    "new", [b"", b"odd", b"4/99/300000000/3", b"4/99/300000000/3/d", b"4/x/300000000/3/1/d", b"4/99/300000000/3/1/\xff"]
+)
 def test_what_is_no_birth_cannot_be_read(new: bytes) -> None:
     with pytest.raises(rows.UNREADABLE):
-        rows.first_run((b"mail/send", b"1700000000000000", new, b"1", b"t1"), RUN)
+        rows.first_run(b"=mail/send/12/1700000000000000/" + new + b"1", b"t1", RUN)
