@@ -111,7 +111,7 @@ def _waited(task: Task) -> tuple[Any, ...]:
 
 
 Read = tuple[Task, bytes, rows.Fields, dict[bytes, str]]
-"""A task as it is now, its number, the fields that it had before (none where it was never run), and what of it is lost."""
+"""A task, its number, the fields that it had before its claim (none where it was never run), and what of it is lost."""
 
 
 def _read(run: rows.Run, group: Any, fetch: Fetch) -> Iterator[Read]:
