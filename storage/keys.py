@@ -67,10 +67,10 @@ BIRTH_FIELDS = {
     "dig": "digest",
     "pay": "the payload, up to 192 bytes; else in body:<id>",
 }
-"""`=` or `-` (the payload is in body:<id>), then, with a `/` after each, lane, number, created_at, priority, checksum,
-timeout, retries, size of the digest; then digest and payload. Scripts answer them among the fields of the task. Up to
-schema 3 they stood in its hash: those from `pri` to `dig` as one, `new`, and the payload in pieces of 64 bytes, `pay`,
-`pay2` and `pay3`.
+"""`=` or `-` (the payload is in body:<id>), `+` or `~` if it was born with a hash; then, with a `/` after each, lane,
+number, created_at, priority, checksum, timeout, retries, size of the digest; then digest and payload. Scripts answer
+them among the fields of the task. Up to schema 3 they stood in its hash: those from `pri` to `dig` as one, `new`, and
+the payload in pieces of 64 bytes, `pay`, `pay2` and `pay3`.
 """
 
 TASK_FIELDS = {

@@ -116,13 +116,16 @@ Read = tuple[Task, bytes, rows.Fields, dict[bytes, str]]
 
 def _read(run: rows.Run, group: Any, fetch: Fetch) -> Iterator[Read]:
     """The tasks of a group."""
-    plain, others = group or ((), ())
-    each = iter(plain)
-    quick = zip(each, each, strict=True)
+    plain, others, far = group or ((), (), ())
+    each, bodies = iter(plain), iter(far)
+    quick: Iterator[Read] = (
+        (*rows.first_run(birth, task_id, next(bodies) if birth.startswith(b"-") else None, run), {}, {})
+        for birth, task_id in zip(each, each, strict=True)
+    )
     for row, place in _rows(others, fetch):
-        yield from ((*rows.first_run(*one, run), {}, {}) for one in islice(quick, place))
+        yield from islice(quick, place)
         yield _again(run, *row)
-    yield from ((*rows.first_run(*one, run), {}, {}) for one in quick)
+    yield from quick
 
 
 Other = tuple[rows.Fields, bytes, bytes, bytes | None]

@@ -139,7 +139,7 @@ def _task(fields: Fields, payload: bytes | None, result: bytes | None) -> Task:
         queue=queue,
         payload=payload or near(fields),
         checksum=int(fields[b"sum"]),
-        digest=fields[b"dig"].decode().encode("latin-1"),
+        digest=_digest(fields[b"dig"]),
         priority=int(fields[b"pri"]),
         timeout=int(fields[b"to"]),
         retries=retries,
@@ -178,10 +178,10 @@ Run = tuple[str, bytes, int, bytes]
 """A claim: owner, name of the node, number, and the store's time of it."""
 
 
-def first_run(birth: bytes, task_id: bytes, run: Run) -> tuple[Task, bytes]:
+def first_run(birth: bytes, task_id: bytes, body: bytes | None, run: Run) -> tuple[Task, bytes]:
     """A task that was claimed just now for the first time, and that has nothing but what every task has: most are so.
-    Beside it, its number of creation. `birth`: the text that `lib_birth.lua` made of it, with its payload. What is
-    `UNREADABLE` is raised.
+    Beside it, its number of creation. `birth`: the text that `lib_birth.lua` made of it; `body`: its payload, where it
+    does not stand in there. What is `UNREADABLE` is raised.
     """
     owner, node, request, now = run
     queue, handler, number, at, priority, checksum, timeout, retries, size, rest = birth.split(b"/", 9)
@@ -190,9 +190,9 @@ def first_run(birth: bytes, task_id: bytes, run: Run) -> tuple[Task, bytes]:
         id=task_id.decode(),
         handler=handler.decode(),
         queue=queue[1:].decode(),
-        payload=rest[digest_end:],
+        payload=body or rest[digest_end:],
         checksum=int(checksum),
-        digest=rest[:digest_end].decode().encode("latin-1"),
+        digest=_digest(rest[:digest_end]),
         priority=int(priority),
         timeout=int(timeout),
         retries=left,
@@ -214,6 +214,11 @@ def first_run(birth: bytes, task_id: bytes, run: Run) -> tuple[Task, bytes]:
         started_at=started,
     )
     return task, number
+
+
+def _digest(text: bytes) -> bytes:
+    """As it was before it became text. One that somebody has damaged is another, and nobody's end."""
+    return text.decode("utf-8", "replace").encode("latin-1", "replace")
 
 
 _CAUSE = {cause.value.encode(): cause for cause in Cause}

@@ -2,8 +2,9 @@
 -- Hand out tasks. Takes: {owner, request, step, {{n, solo, {handler ...}, {queue ...} or false}, ...}}; no queues: all.
 -- `step` counts the calls of one request, which goes on where a task that was handed out turned out to be damaged.
 -- Answers {code, now, next due or false, since when a suspect waits or false, node, repeat, groups, expired}: per group
--- {plain, others}, or nothing. `plain`: tasks as they were born, in the order of their ranks: text (see lib_birth; with the
--- payload), id, text, id ...; the fence is `now`. `others`, five entries each: how many plain tasks come before it, its
+-- {plain, others, far}, or nothing. `plain`: tasks as they were born, in the order of their ranks: text (see lib_birth),
+-- id, text, id ...; the fence is `now`; `far`: the payloads of those among them that do not have it in the text, false for
+-- one that is gone. `others`, five entries each: how many plain tasks come before it, its
 -- fields before the claim, id, fence, payload or false. Where it is a repeat, one list of {fields, payload, result} of
 -- what is still held. `expired`: id and lane of each task whose time was over, one after the other.
 -- uses: lib, lib_idle, lib_index, lib_task, lib_merge, lib_promote
@@ -15,6 +16,7 @@ local last, last_step = tonumber(member[3] or 0), tonumber(member[4] or 0)
 if request < last then return { 'refused' } end
 local request_text = text(request)
 local first_run = now .. '/' .. request_text .. '/' .. node
+local short = #first_run <= 64 -- a longer one would take the hash out of its compact form
 local again = request == last and step <= last_step
 
 local paused = {}
@@ -63,7 +65,7 @@ local lists, expired, given_up = {}, {}, 0 -- a lane's list is shared by the gro
 
 local mine = {} -- what enters the set of the owner
 
-local PLAIN = '^[=-]([^/]*/[^/]*)/(%d+)/%d+/%d+/%d+/%d+/%d+/%d+/' -- of BIRTH: lane and number
+local PLAIN = '^[=-]([^/]*/[^/]*)/(%d+)/%d+/%d+/%d+/%d+/%d+/(%d+)/()' -- of BIRTH: lane, number, size and place of the digest
 
 -- The task is the owner's now.
 local function hand_out(list, group, id, number, fence)
@@ -133,14 +135,22 @@ local function take_next(heap, n, group, rows, bodies)
   for at = 1, #found, 2 do
     local id, list, place = found[at], found[at + 1], (at + 1) / 2
     local birth, key = texts[place], hashes[place]
-    local lane, number
-    if birth and not (mixed and call('EXISTS', key) == 1) then lane, number = string.match(birth, PLAIN) end
-    if lane and lane == list.lane then
-      call('HSET', key, 'st', 'R', 'own', owner, 'run', first_run)
+    local lane, number, digest, from
+    if birth and not (mixed and call('EXISTS', key) == 1) then lane, number, digest, from = string.match(birth, PLAIN) end
+    if lane and lane == list.lane and #birth >= from + digest - 1 then
+      if short then
+        call('HSET', key, 'st', 'R', 'own', owner, 'run', first_run)
+      else
+        call('HSET', key, 'st', 'R', 'own', owner, 'nod', node, 'req', request_text, 'fe', now, 'att', '1')
+      end
       hand_out(list, group, id, number, now)
       local size = #plain
       plain[size + 1], plain[size + 2] = birth, id
-      if string.byte(birth) ~= NEAR_MARK then bodies[#bodies + 1] = { plain, size + 1, id } end
+      if string.byte(birth) == FAR_PLAIN then
+        local far = rows[3]
+        far[#far + 1] = false
+        bodies[#bodies + 1] = { far, #far, id }
+      end
       rows.filled = rows.filled + 1
     else
       take(id, list, group, joined(id, read(key), birth), rows, bodies)
@@ -149,7 +159,7 @@ local function take_next(heap, n, group, rows, bodies)
 end
 
 local function fill(group)
-  local rows, bodies, heap = { {}, {}, filled = 0 }, {}, {}
+  local rows, bodies, heap = { {}, {}, {}, filled = 0 }, {}, {}
   local open = lanes(group)
   local number = 0
   for _ in pairs(open) do number = number + 1 end
@@ -172,7 +182,7 @@ local function fill(group)
     for n, missing in ipairs(bodies) do keys[n] = prefix .. 'body:' .. missing[3] end
     for n, body in ipairs(call('MGET', unpack(keys))) do
       local list, at = unpack(bodies[n], 1, 2)
-      if body then list[at] = (list[at] or '') .. body end
+      list[at] = body
     end
   end
   return rows

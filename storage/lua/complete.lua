@@ -10,27 +10,9 @@ local function say(n, code, state) -- of the task whose entries begin at `n`
   answers[at], answers[at + 1] = code, state or false
 end
 
--- One command tells whether the plain tasks of an owner are all held as they are said to be. If one is not, then each is
--- looked up, and those that are held are so by their hashes.
-local asked, quick = {}, {} -- owner -> how its tasks stand; -> whether they all stood there
-for n = 1, #items, 7 do
-  if items[n + 5] then
-    local owner = items[n + 2]
-    local entries = asked[owner]
-    if not entries then
-      entries = {}
-      asked[owner] = entries
-    end
-    entries[#entries + 1] = held_as(items[n], items[n + 3], items[n + 5])
-  end
-end
-for owner, entries in pairs(asked) do
-  quick[owner] = not fenced(owner) and call('ZREM', prefix .. 'run:' .. owner, unpack(entries)) == #entries
-  owners[owner] = true
-end
-
 -- The long way: a task whose present run this is; else nil, and that is said.
-local function looked_up(n, id, op, owner, fence)
+local function looked_up(n)
+  local id, op, owner, fence = unpack(items, n, n + 3)
   local t = load(id)
   if not t then
     say(n, 'not-found')
@@ -43,14 +25,34 @@ local function looked_up(n, id, op, owner, fence)
   end
 end
 
+-- One command tells whether the plain tasks of an owner are all held as they are said to be. If one is not, then each is
+-- looked up, and those that are held are so by their hashes.
+local asked, quick = {}, {} -- owner -> how its tasks stand; -> whether they all stood there
+local found = {} -- tasks that are looked up, by where their entries begin
+for n = 1, #items, 7 do
+  local owner = items[n + 2]
+  if items[n + 5] then
+    local entries = asked[owner]
+    if not entries then
+      entries = {}
+      asked[owner] = entries
+    end
+    entries[#entries + 1] = held_as(items[n], items[n + 3], items[n + 5])
+  else
+    found[n] = looked_up(n)
+  end
+end
+for owner, entries in pairs(asked) do
+  quick[owner] = not fenced(owner) and call('ZREM', prefix .. 'run:' .. owner, unpack(entries)) == #entries
+  owners[owner] = true
+end
+
 for n = 1, #items, 7 do
   local id, op, owner, fence, place, lane, number = unpack(items, n, n + 6)
   local key = prefix .. 'task:' .. id
-  local t
-  if not (lane and quick[owner]) then
-    t = looked_up(n, id, op, owner, fence)
-    lane, number = t and t.ln, t and t.no
-  end
+  local t = found[n]
+  if lane and not quick[owner] then t = looked_up(n) end
+  if not (lane and quick[owner]) then lane, number = t and t.ln, t and t.no end
   if lane then
     say(n, 'ok', 'C')
     local result = place and not (t and t.keep) and ARGV[place]

@@ -1,6 +1,6 @@
 -- A draft becomes a task. A draft is {id, lane, the end of its text, digest, priority, keep_result, tags, delay, run_at,
 -- expires_at, key, schedule, capacity}; its payload is a text of ARGV. The text of a task is `=` or `-` (does the payload
--- stand in it?), lane, number, time, priority, checksum, timeout, retries, size of the digest, then the digest and the
+-- stand in it?), or `+` or `~` where it has a hash from the beginning, lane, number, time, priority, checksum, timeout, retries, size of the digest, then the digest and the
 -- payload. What not every task has goes into a hash, so one that has none waits as it was born.
 local births = {} -- lane -> {numbers and ids of its new tasks, ranks and ids of those that are ready}
 local birth_texts, birth_hashes = {}, {} -- key, text, key, text ...; {key, field, value, ...} each
@@ -17,22 +17,19 @@ local function bear(n, d, no)
   local id, lane, payload = d[1], d[2], ARGV[5 + n]
   no = text(no)
   local eligible, due = clock, clock
-  local hash, mark = nil, '='
+  local hash, far
   if #payload > NEAR then
     call('SET', prefix .. 'body:' .. id, payload)
     if #payload > 65536 then hash = has(hash, id, 'big', '1') end
-    mark, payload = '-', ''
+    far = true
   end
-  local at = #birth_texts
-  birth_texts[at + 1] = prefix .. 'born:' .. id
-  birth_texts[at + 2] = mark .. lane .. '/' .. no .. '/' .. now .. '/' .. d[3] .. payload
   local born = births[lane]
   if not born then
     born = { {}, {} }
     births[lane] = born
   end
   local list = born[1]
-  at = #list
+  local at = #list
   list[at + 1], list[at + 2] = no, id
   if d[8] ~= 0 or d[9] then
     eligible = clock + d[8]
@@ -64,7 +61,14 @@ local function bear(n, d, no)
     enter(prefix .. 'made:' .. d[12], no, id)
     enter(prefix .. 'busy:' .. d[12], no, id)
   end
-  if hash then birth_hashes[#birth_hashes + 1] = hash end
+  local mark = far and '-' or '='
+  if hash then
+    birth_hashes[#birth_hashes + 1] = hash
+    mark = far and '~' or '+'
+  end
+  at = #birth_texts
+  birth_texts[at + 1] = prefix .. 'born:' .. id
+  birth_texts[at + 2] = mark .. lane .. '/' .. no .. '/' .. now .. '/' .. d[3] .. (far and '' or payload)
 end
 
 -- Write what was born, and put it where it belongs.

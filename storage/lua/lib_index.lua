@@ -30,10 +30,13 @@ local function held_as(id, fence, lane) return id .. '/' .. fence .. '/' .. lane
 
 local function id_of(entry) return string.match(entry, '^[^/]*') end
 
--- What a task was born with: lane, number, time, priority, checksum, timeout, retries, size of the digest; the digest
+-- What a task was born with: mark, lane, number, time, priority, checksum, timeout, retries, size of the digest; the digest
 -- begins at the last capture, and after it the payload, if that is near: if it does not stand in a key of its own.
-local BIRTH = '^[=-]([^/]*/[^/]*)/(%d+)/(%d+)/(%d+)/(%d+)/(%d+)/(%d+)/(%d+)/()'
-local NEAR_MARK = string.byte('=')
+local BIRTH = '^([=+~-])([^/]*/[^/]*)/(%d+)/(%d+)/(%d+)/(%d+)/(%d+)/(%d+)/(%d+)/()'
+local FAR_PLAIN = string.byte('-')
+local MARKS = { -- is the payload near, was it born with a hash
+  ['='] = { true, false }, ['-'] = { false, false }, ['+'] = { true, true }, ['~'] = { false, true },
+}
 
 -- The same up to schema 3, in the field `new` of its hash: priority, checksum, timeout, retries, digest. One that has a
 -- field of its own, as it does once it has changed, and as all had up to schema 2, is that instead.

@@ -5,14 +5,14 @@
 -- had all of it.
 local function joined(id, t, birth)
   if birth then
-    local lane, number, at, priority, checksum, timeout, retries, size, from = string.match(birth, BIRTH)
-    if not lane then return nil end
-    local digest_end = from + size - 1
-    t = t or {}
+    local mark, lane, number, at, priority, checksum, timeout, retries, size, from = string.match(birth, BIRTH)
+    local digest_end = mark and from + size - 1
+    if not mark or #birth < digest_end or (MARKS[mark][2] and not t) then return nil end
+    t = t or { bare = true }
     t.ln, t.no, t.at, t.st = lane, number, at, t.st or 'P'
     t.pri, t.sum, t.to, t.ret = t.pri or priority, checksum, timeout, retries
     t.dig = string.sub(birth, from, digest_end)
-    if string.byte(birth) == NEAR_MARK then t.pay = string.sub(birth, digest_end + 1) end
+    if MARKS[mark][1] then t.pay = string.sub(birth, digest_end + 1) end
   elseif t and t.new then
     local priority, checksum, timeout, retries, digest = as_born(t.new)
     t.pri, t.sum, t.to = t.pri or priority, t.sum or checksum, t.to or timeout
@@ -22,6 +22,7 @@ local function joined(id, t, birth)
   if t.run then
     t.att, t.fe, t.req, t.nod = '1', string.match(t.run, '^(%d+)/(%d+)/(.*)$')
   end
+  if t.st == 'R' then t.own, t.nod, t.fe, t.att = t.own or '', t.nod or '', t.fe or '0', t.att or '1' end
   t.id = id
   return t
 end
@@ -35,6 +36,8 @@ local RUN = { 'att', 'fe', 'req', 'nod' }
 local function change(t, changes)
   local set, del, new = {}, {}, {}
   for field, value in pairs(t) do new[field] = value end
+  new.bare = nil
+  if not changes.st then set[1], set[2] = 'st', t.st end -- so that its hash is never empty
   for field, value in pairs(changes) do
     if value == false then
       if t[field] then del[#del + 1] = field end
@@ -52,7 +55,7 @@ local function change(t, changes)
     del[#del + 1], new.run = 'run', nil
   end
   local key = prefix .. 'task:' .. t.id
-  if set[1] then call('HSET', key, unpack(set)) end
+  call('HSET', key, unpack(set))
   if del[1] then call('HDEL', key, unpack(del)) end
   moved(t, new)
   return new

@@ -3,7 +3,8 @@
 -- uses: lib
 local states = {}
 for n, id in ipairs(items) do
-  local state = call('HGET', prefix .. 'task:' .. id, 'st')
-  states[n] = state or (call('EXISTS', prefix .. 'born:' .. id) == 1 and 'P')
+  local t = call('HMGET', prefix .. 'task:' .. id, 'st', 'ln')
+  local there = t[2] or call('EXISTS', prefix .. 'born:' .. id) == 1
+  states[n] = there and (t[1] or 'P')
 end
 return states

@@ -1,7 +1,7 @@
 #!lua
 -- Store drafts. Takes: {atomic, {draft ...}}, see lib_birth. ARGV[6...]: their payloads.
 -- Answers {code, id, state, created} for each; `atomic`: all or none. Where all are new: {'ok', created}.
--- uses: lib, lib_index, lib_task, lib_birth
+-- uses: lib, lib_index, lib_task, lib_lost, lib_birth
 local atomic, drafts = items[1], items[2]
 local LIFETIME = 86400000000 -- of an idempotency key, microseconds
 local answers, new, keyed = {}, {}, {}
@@ -13,7 +13,9 @@ local room = (tonumber(waiting[1]) or 0) + (tonumber(waiting[2]) or 0)
 -- somebody is about to be.
 local function whole_again(id)
   local t = load(id)
-  if t and mend(t) then call('HINCRBY', k_meta, 'limbo', 1) end
+  local gone_by = t and lost(t)
+  if gone_by then forget(t) end
+  if gone_by or (t and mend(t)) then call('HINCRBY', k_meta, 'limbo', 1) end
 end
 
 -- Ids that are known already. Up to schema 3 a task had no text of its own.
@@ -25,7 +27,11 @@ local older = drafts[1] and call('EXISTS', unpack(hashes)) > 0
 local function twin_of(n, id)
   local hash = older and read(hashes[n])
   if new[id] or not (hash or births[n]) then return new[id] end
-  return joined(id, hash, births[n]) or {} -- something that somebody has edited is nobody's twin
+  local t = joined(id, hash, births[n])
+  if not (t and t.bare and lost(t)) then return t or {} end -- what somebody has edited is no twin, and in the way
+  forget(t)
+  call('HINCRBY', k_meta, 'limbo', 1)
+  return nil
 end
 
 local function admit(n, d)

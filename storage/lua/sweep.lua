@@ -3,22 +3,41 @@
 -- task, tasks that are missing in an index. Takes: {leader, epoch, limit}.
 -- Answers {code, how many repairs, {}, may be more}. What is in the lists of states is looked at piece by piece, call by
 -- call, and so is what is stored of tasks at all; `swept` and `scanned` in the meta hash say how far it came.
--- uses: lib, lib_index, lib_task, lib_member
+-- uses: lib, lib_index, lib_task, lib_lost, lib_member
 if deposed() then return answer({ 'deposed' }) end
 local limit, repairs, more = items[3], 0, false
 local running = {}
 
+-- A task. Nil where there is none, or keys of another kind, since somebody edited them; and where only a part of it is
+-- left, which goes, too: that is said.
+local function stored(id)
+  local key, text = prefix .. 'task:' .. id, prefix .. 'born:' .. id
+  local hash, birth = call('TYPE', key).ok, call('TYPE', text).ok
+  if (hash ~= 'hash' and hash ~= 'none') or (birth ~= 'string' and birth ~= 'none') then return nil end
+  local t = load(id)
+  if t and lost(t) then
+    forget(t)
+    return nil, true
+  end
+  if t or (hash == 'none') == (birth == 'none') then return t end
+  local mark = birth == 'string' and string.match(call('GET', text), BIRTH)
+  if birth == 'none' and call('HEXISTS', key, 'ln') == 0 or mark and MARKS[mark][2] then
+    call('UNLINK', key, text, prefix .. 'body:' .. id, prefix .. 'result:' .. id)
+    return nil, true
+  end
+end
+
 for _, owner in ipairs(call('SMEMBERS', k_owners)) do
   local state = call('HMGET', prefix .. 'member:' .. owner, 'node', 'gone', 'fenced')
-  local lost = not state[1] or (state[2] and not state[3])
+  local unknown = not state[1] or (state[2] and not state[3])
   for _, entry in ipairs(call('ZRANGE', prefix .. 'run:' .. owner, 0, -1)) do
     local id = id_of(entry)
-    local t = load(id)
+    local t = stored(id)
     local its = t and t.st == 'R' and t.own == owner
     local right = its and held_as(id, t.fe, t.ln)
     if its and right ~= entry and call('ZSCORE', prefix .. 'run:' .. owner, right) then
       its = false -- it stands here as it should, too
-    elseif its and not lost and right ~= entry then
+    elseif its and not unknown and right ~= entry then
       leave(prefix .. 'run:' .. owner, entry)
       enter(prefix .. 'run:' .. owner, t.no, right)
       repairs = repairs + 1
@@ -27,11 +46,11 @@ for _, owner in ipairs(call('SMEMBERS', k_owners)) do
       leave(prefix .. 'run:' .. owner, entry)
       owners[owner] = true
       repairs = repairs + 1
-    elseif lost and repairs < limit then
+    elseif unknown and repairs < limit then
       change(t, released(t))
       repairs = repairs + 1
     else
-      more = more or lost
+      more = more or unknown
       running[t.ln] = (running[t.ln] or 0) + 1
     end
   end
@@ -39,22 +58,16 @@ end
 settle()
 
 -- What is stored of tasks, wherever they stand: the sets of their owners and the lists tell nothing of one that is in
--- neither. A key that holds something of another kind, since somebody edited it, is passed over.
-local function stored(id)
-  local kind, birth = call('TYPE', prefix .. 'task:' .. id).ok, call('TYPE', prefix .. 'born:' .. id).ok
-  local good = (kind == 'hash' or kind == 'none') and (birth == 'string' or birth == 'none')
-  return good and load(id)
-end
-
+-- neither.
 local scanned = string.match(call('HGET', k_meta, 'scanned') or '', '^%d+$') or '0'
 local found, seen = call('SCAN', scanned, 'MATCH', prefix .. '[bt][oa][rs][nk]:*', 'COUNT', limit), {}
 for _, key in ipairs(found[2]) do
   local id = string.sub(key, #prefix + 6)
-  local t = not seen[id] and stored(id)
-  local missing, run = false, false
+  local t, half, missing, run
+  if not seen[id] then t, half = stored(id) end
   seen[id] = true
   if t then missing, run = mend(t) end
-  if missing then repairs = repairs + 1 end
+  if missing or half then repairs = repairs + 1 end
   if run then running[t.ln] = (running[t.ln] or 0) + 1 end
 end
 call('HSET', k_meta, 'scanned', found[1])
@@ -79,7 +92,7 @@ while lists[at] and not swept do
   local page = call('ZRANGE', key, '(' .. after, '+inf', 'BYSCORE', 'LIMIT', 0, limit - looked, 'WITHSCORES')
   for n = 1, #page, 2 do
     local id = page[n]
-    local t = load(id)
+    local t = stored(id)
     if not t or t.st .. '/' .. t.ln ~= lists[at] then
       leave(key, id)
       repairs = repairs + 1

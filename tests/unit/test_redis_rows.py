@@ -20,7 +20,7 @@ def birth(lane: str, at: str, text: str, payload: bytes) -> bytes:
 
 def test_the_text_of_a_draft_is_what_it_is_read_as() -> None:
     item, body = rows.draft_item(draft("t1", queue="mail", priority=7, digest=bytes(range(240, 256))), None)
-    read, number = rows.first_run(birth(item[1], "1700000000000000", item[2], body), b"t1", RUN)
+    read, number = rows.first_run(birth(item[1], "1700000000000000", item[2], body), b"t1", None, RUN)
     assert (read.queue, read.priority, read.digest, read.payload) == ("mail", 7, bytes(range(240, 256)), body)
     assert number == b"12"
 
@@ -32,7 +32,7 @@ def test_both_ways_tell_the_same(digest: bytes, priority: int, timeout: int, ret
     fields |= {b"pri": b"%d" % priority, b"to": b"%d" % timeout, b"ret": b"%d" % retries}
     new = b"%d/99/%d/%d/%d/%b" % (priority, timeout, retries, len(text), text)
     long_way = rows.task(fields | LATER, payload)
-    assert rows.first_run(b"=mail/send/12/1700000000000000/" + new + payload, b"t1", RUN) == (long_way, b"12")
+    assert rows.first_run(b"=mail/send/12/1700000000000000/" + new + payload, b"t1", None, RUN) == (long_way, b"12")
     assert (long_way.digest, long_way.priority, long_way.retries) == (digest, priority, retries)
 
 
@@ -42,8 +42,8 @@ def test_a_field_of_its_own_counts_more_than_what_a_task_was_born_with() -> None
 
 
 @pytest.mark.parametrize(
-    "new", [b"", b"odd", b"4/99/300000000/3", b"4/99/300000000/3/d", b"4/x/300000000/3/1/d", b"4/99/300000000/3/1/\xff"]
+    "new", [b"", b"odd", b"4/99/300000000/3", b"4/99/300000000/3/d", b"4/x/300000000/3/1/d"]
 )
 def test_what_is_no_birth_cannot_be_read(new: bytes) -> None:
     with pytest.raises(rows.UNREADABLE):
-        rows.first_run(b"=mail/send/12/1700000000000000/" + new + b"1", b"t1", RUN)
+        rows.first_run(b"=mail/send/12/1700000000000000/" + new + b"1", b"t1", None, RUN)
