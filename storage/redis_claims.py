@@ -135,7 +135,10 @@ Other = tuple[rows.Fields, bytes, bytes, bytes | None]
 def _rows(others: Any, fetch: Fetch) -> Iterator[tuple[Other, int]]:
     """What is no plain task of a group, and how many plain ones come between it and the one before it."""
     each = iter(others)
-    found = [(place, rows.pairs(flat), *rest) for place, flat, *rest in zip(each, each, each, each, each, strict=True)]
+    found = [
+        (place, rows.born(birth) | rows.pairs(flat), *rest)
+        for place, birth, flat, *rest in zip(*[each] * 6, strict=True)
+    ]
     large = [task_id.decode() for _, fields, task_id, _, body in found if body is None and b"big" in fields]
     bodies = dict(zip(large, fetch(large), strict=True)) if large else {}
     done = 0

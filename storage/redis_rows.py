@@ -221,6 +221,17 @@ def _digest(text: bytes) -> bytes:
     return text.decode("utf-8", "replace").encode("latin-1", "replace")
 
 
+def born(birth: bytes | None) -> Fields:
+    """What the text of a task says, by the names that its script has for it; nothing where it has none."""
+    if birth is None:
+        return {}
+    mark, names = birth[:1], (b"no", b"at", b"pri", b"sum", b"to", b"ret")
+    queue, handler, *numbers, size, rest = birth.split(b"/", 9)
+    fields: Fields = dict(zip(names, numbers, strict=True))
+    fields |= {b"ln": queue[1:] + b"/" + handler, b"st": b"P", b"dig": rest[: int(size)]}
+    return fields | {b"pay": rest[int(size) :]} if mark in b"=+" else fields
+
+
 _CAUSE = {cause.value.encode(): cause for cause in Cause}
 
 

@@ -4,8 +4,8 @@
 -- Answers {code, now, next due or false, since when a suspect waits or false, node, repeat, groups, expired}: per group
 -- {plain, others, far}, or nothing. `plain`: tasks as they were born, in the order of their ranks: text (see lib_birth),
 -- id, text, id ...; the fence is `now`; `far`: the payloads of those among them that do not have it in the text, false for
--- one that is gone. `others`, five entries each: how many plain tasks come before it, its
--- fields before the claim, id, fence, payload or false. Where it is a repeat, one list of {fields, payload, result} of
+-- one that is gone. `others`, six entries each: how many plain tasks come before it, its text or false, the fields of its
+-- hash before the claim, id, fence, payload or false where it is not needed or gone. Where it is a repeat, one list of {fields, payload, result} of
 -- what is still held. `expired`: id and lane of each task whose time was over, one after the other.
 -- uses: lib, lib_idle, lib_index, lib_task, lib_merge, lib_promote
 local owner, request, step, groups = items[1], items[2], items[3], items[4]
@@ -65,7 +65,8 @@ local lists, expired, given_up = {}, {}, 0 -- a lane's list is shared by the gro
 
 local mine = {} -- what enters the set of the owner
 
-local PLAIN = '^[=-]([^/]*/[^/]*)/(%d+)/%d+/%d+/%d+/%d+/%d+/(%d+)/()' -- of BIRTH: lane, number, size and place of the digest
+local PLAIN = '^[=-]([^/]*/[^/]*)/(%d+)/%d+/%d+/%d+/%d+/%d+/(%d+)/()' -- of HEAD
+local FAR = string.byte('-')
 
 -- The task is the owner's now.
 local function hand_out(list, group, id, number, fence)
@@ -91,9 +92,13 @@ local function heads(heap, n)
   return found
 end
 
--- Take a task that is not as it was born. `t` is nil where it is none.
-local function take(id, list, group, t, rows, bodies)
-  local lane = list.lane
+-- Take a task that is not as it was born; `birth` is false where it has no text.
+local function take(id, list, group, birth, rows, bodies)
+  local lane, key = list.lane, prefix .. 'task:' .. id
+  local fields = call('HGETALL', key)
+  local t = fields[1] and {}
+  for n = 1, #fields, 2 do t[fields[n]] = fields[n + 1] end
+  t = headed(id, t, birth)
   if not t or t.st ~= 'P' or t.ln ~= lane then -- no task, or one that does not belong here
     if group[2] then
       leave(list.key, id)
@@ -105,10 +110,9 @@ local function take(id, list, group, t, rows, bodies)
   if t.exp and t.exp + 0 <= clock then
     given_up = given_up + 1
     expired[#expired + 1], expired[#expired + 2] = id, lane
-    expire(t)
+    expire(joined(id, t, birth))
     return
   end
-  local key = prefix .. 'task:' .. id
   local fence = t.fe and t.fe + 1 or 0
   fence = fence > clock and text(fence) or now
   call('HSET', key, 'st', 'R', 'own', owner, 'nod', node, 'req', request_text, 'fe', fence, 'att', t.att and text(t.att + 1) or '1')
@@ -117,8 +121,10 @@ local function take(id, list, group, t, rows, bodies)
   if t.exp then leave(k_expiry, id) end
   hand_out(list, group, id, t.no, fence)
   local others, n = rows[2], #rows[2]
-  others[n + 1], others[n + 2], others[n + 3], others[n + 4], others[n + 5] = #rows[1] / 2, flat(t), id, fence, false
-  if not t.pay and not t.big then bodies[#bodies + 1] = { others, n + 5, id } end
+  others[n + 1], others[n + 2], others[n + 3], others[n + 4] = #rows[1] / 2, birth, fields, id
+  others[n + 5], others[n + 6] = fence, false
+  local near = birth and MARKS[string.sub(birth, 1, 1)][1] or t.pay
+  if not near and not t.big then bodies[#bodies + 1] = { others, n + 6, id } end
   rows.filled = rows.filled + 1
 end
 
@@ -135,9 +141,9 @@ local function take_next(heap, n, group, rows, bodies)
   for at = 1, #found, 2 do
     local id, list, place = found[at], found[at + 1], (at + 1) / 2
     local birth, key = texts[place], hashes[place]
-    local lane, number, digest, from
-    if birth and not (mixed and call('EXISTS', key) == 1) then lane, number, digest, from = string.match(birth, PLAIN) end
-    if lane and lane == list.lane and #birth >= from + digest - 1 then
+    local lane, number, digest, from = string.match(birth or '', PLAIN)
+    local plain_still = lane and lane == list.lane and #birth >= from + digest - 1
+    if plain_still and not (mixed and call('EXISTS', key) == 1) then
       if short then
         call('HSET', key, 'st', 'R', 'own', owner, 'run', first_run)
       else
@@ -146,14 +152,14 @@ local function take_next(heap, n, group, rows, bodies)
       hand_out(list, group, id, number, now)
       local size = #plain
       plain[size + 1], plain[size + 2] = birth, id
-      if string.byte(birth) == FAR_PLAIN then
+      if string.byte(birth) == FAR then
         local far = rows[3]
         far[#far + 1] = false
         bodies[#bodies + 1] = { far, #far, id }
       end
       rows.filled = rows.filled + 1
     else
-      take(id, list, group, joined(id, read(key), birth), rows, bodies)
+      take(id, list, group, birth, rows, bodies)
     end
   end
 end

@@ -13,7 +13,7 @@ end
 -- The long way: a task whose present run this is; else nil, and that is said.
 local function looked_up(n)
   local id, op, owner, fence = unpack(items, n, n + 3)
-  local t = load(id)
+  local t = headed(id, read(prefix .. 'task:' .. id), call('GET', prefix .. 'born:' .. id))
   if not t then
     say(n, 'not-found')
   elseif op ~= '' and t.op == op then

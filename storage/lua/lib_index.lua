@@ -30,10 +30,11 @@ local function held_as(id, fence, lane) return id .. '/' .. fence .. '/' .. lane
 
 local function id_of(entry) return string.match(entry, '^[^/]*') end
 
--- What a task was born with: mark, lane, number, time, priority, checksum, timeout, retries, size of the digest; the digest
--- begins at the last capture, and after it the payload, if that is near: if it does not stand in a key of its own.
-local BIRTH = '^([=+~-])([^/]*/[^/]*)/(%d+)/(%d+)/(%d+)/(%d+)/(%d+)/(%d+)/(%d+)/()'
-local FAR_PLAIN = string.byte('-')
+-- What a task was born with begins with a mark, lane and number; time, priority, checksum, timeout, retries and size of the
+-- digest follow. The digest begins at the last capture, and after it the payload, if that is near: if it does not stand in a
+-- key of its own.
+local HEAD = '^([=+~-])([^/]*/[^/]*)/(%d+)/%d+/%d+/%d+/%d+/%d+/(%d+)/()'
+local REST = '^.[^/]*/[^/]*/%d+/(%d+)/(%d+)/(%d+)/(%d+)/(%d+)/(%d+)/()'
 local MARKS = { -- is the payload near, was it born with a hash
   ['='] = { true, false }, ['-'] = { false, false }, ['+'] = { true, true }, ['~'] = { false, true },
 }

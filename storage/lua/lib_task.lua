@@ -2,28 +2,38 @@
 -- since then is in its hash. Both have the fields of storage/keys.py; absent is the usual value.
 
 -- A task of these fields and this text, each false where there is none; nil where that is none. Up to schema 3 the hash
--- had all of it.
-local function joined(id, t, birth)
+-- had all of it. Of the text only lane and number are read.
+local function headed(id, t, birth)
   if birth then
-    local mark, lane, number, at, priority, checksum, timeout, retries, size, from = string.match(birth, BIRTH)
-    local digest_end = mark and from + size - 1
-    if not mark or #birth < digest_end or (MARKS[mark][2] and not t) then return nil end
+    local mark, lane, number, size, from = string.match(birth, HEAD)
+    if not mark or #birth < from + size - 1 or (MARKS[mark][2] and not t) then return nil end
     t = t or { bare = true }
-    t.ln, t.no, t.at, t.st = lane, number, at, t.st or 'P'
-    t.pri, t.sum, t.to, t.ret = t.pri or priority, checksum, timeout, retries
-    t.dig = string.sub(birth, from, digest_end)
-    if MARKS[mark][1] then t.pay = string.sub(birth, digest_end + 1) end
-  elseif t and t.new then
-    local priority, checksum, timeout, retries, digest = as_born(t.new)
-    t.pri, t.sum, t.to = t.pri or priority, t.sum or checksum, t.to or timeout
-    t.ret, t.dig = t.ret or retries, t.dig or digest
+    t.ln, t.no, t.st = lane, number, t.st or 'P'
+  else
+    if t and t.new then
+      local priority, checksum, timeout, retries, digest = as_born(t.new)
+      t.pri, t.sum, t.to = t.pri or priority, t.sum or checksum, t.to or timeout
+      t.ret, t.dig = t.ret or retries, t.dig or digest
+    end
+    if not (t and t.ln and t.st and t.no and t.at and t.pri) then return nil end
   end
-  if not (t and t.ln and t.st and t.no and t.at and t.pri) then return nil end
   if t.run then
     t.att, t.fe, t.req, t.nod = '1', string.match(t.run, '^(%d+)/(%d+)/(.*)$')
   end
   if t.st == 'R' then t.own, t.nod, t.fe, t.att = t.own or '', t.nod or '', t.fe or '0', t.att or '1' end
   t.id = id
+  return t
+end
+
+-- The same, whole.
+local function joined(id, t, birth)
+  t = headed(id, t, birth)
+  if not (t and birth) then return t end
+  local at, priority, checksum, timeout, retries, size, from = string.match(birth, REST)
+  local digest_end = from + size - 1
+  t.at, t.pri, t.sum, t.to, t.ret = at, t.pri or priority, checksum, timeout, retries
+  t.dig = string.sub(birth, from, digest_end)
+  if MARKS[string.sub(birth, 1, 1)][1] then t.pay = string.sub(birth, digest_end + 1) end
   return t
 end
 

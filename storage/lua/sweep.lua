@@ -20,7 +20,7 @@ local function stored(id)
     return nil, true
   end
   if t or (hash == 'none') == (birth == 'none') then return t end
-  local mark = birth == 'string' and string.match(call('GET', text), BIRTH)
+  local mark = birth == 'string' and string.match(call('GET', text), HEAD)
   if birth == 'none' and call('HEXISTS', key, 'ln') == 0 or mark and MARKS[mark][2] then
     call('UNLINK', key, text, prefix .. 'body:' .. id, prefix .. 'result:' .. id)
     return nil, true
