@@ -5,8 +5,8 @@
 -- {plain, others, far}, or nothing. `plain`: tasks as they were born, in the order of their ranks: text (see lib_birth),
 -- id, text, id ...; the fence is `now`; `far`: the payloads of those among them that do not have it in the text, false for
 -- one that is gone. `others`, six entries each: how many plain tasks come before it, its text or false, the fields of its
--- hash before the claim, id, fence, payload or false where it is not needed or gone. Where it is a repeat, one list of {fields, payload, result} of
--- what is still held. `expired`: id and lane of each task whose time was over, one after the other.
+-- hash before the claim, id, fence, payload or false where it is not needed or gone. Where it is a repeat, one list of
+-- {fields, payload, result} of what is still held. `expired`: id and lane of each task whose time was over, one after the other.
 -- uses: lib, lib_idle, lib_index, lib_task, lib_merge, lib_promote
 local owner, request, step, groups = items[1], items[2], items[3], items[4]
 local GIVEN_UP = 1000 -- tasks whose time is over that one claim clears away at most

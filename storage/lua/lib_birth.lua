@@ -1,7 +1,8 @@
 -- A draft becomes a task. A draft is {id, lane, the end of its text, digest, priority, keep_result, tags, delay, run_at,
 -- expires_at, key, schedule, capacity}; its payload is a text of ARGV. The text of a task is `=` or `-` (does the payload
--- stand in it?), or `+` or `~` where it has a hash from the beginning, lane, number, time, priority, checksum, timeout, retries, size of the digest, then the digest and the
--- payload. What not every task has goes into a hash, so one that has none waits as it was born.
+-- stand in it?), or `+` or `~` where it has a hash from the beginning, lane, number, time, priority, checksum, timeout,
+-- retries, size of the digest, then the digest and the payload. What not every task has goes into a hash, so one that has
+-- none waits as it was born.
 local births = {} -- lane -> {numbers and ids of its new tasks, ranks and ids of those that are ready}
 local birth_texts, birth_hashes = {}, {} -- key, text, key, text ...; {key, field, value, ...} each
 
