@@ -15,7 +15,7 @@ from taskqueue.core.events import Code
 from taskqueue.core.states import TRANSITIONS, VERBS, apply, judge
 from taskqueue.core.task import TERMINAL, WAITING, Cause, Status, Task
 from tests.situations import cases
-from tests.stores import Driver, Memory, Sqlite, group
+from tests.stores import Driver, Memory, Sqlite, assert_sound, group
 
 HOT = (ev.Complete, ev.Fail, ev.Release, ev.Snooze, ev.Report)
 
@@ -225,3 +225,20 @@ def test_the_leaders_verbs(deck: Driver, verb: str) -> None:
         if code is Code.OK:
             walked(edges, before, after)
     assert edges == TRANSITIONS[verb]
+
+
+def test_of_many_ends_only_those_of_present_runs_are_taken(deck: Driver) -> None:
+    for name in ("t1", "t2", "t3"):
+        deck.add(name)
+    deck.join("a")
+    [tasks] = deck.claim("a").tasks
+    assert deck.happens(ev.Cancel, "t2").code is Code.OK
+    ends = [ev.Complete(id=task.id, op=f"o{task.id}", owner="a", fence=task.fence, result=b"1") for task in tasks]
+    answers = {end.id: answer for end, answer in zip(ends, deck.store.execute(ends), strict=True)}
+    assert {name: answer.code for name, answer in answers.items() if isinstance(answer, v.Answer)} == {
+        "t1": Code.OK,
+        "t2": Code.STALE,
+        "t3": Code.OK,
+    }
+    assert (deck.get("t2").status, deck.get("t1").status) == (Status.CANCELLED, Status.COMPLETED)
+    assert_sound(deck.store)
