@@ -21,6 +21,8 @@ HERE = str(Path(__file__).parent)
 GRACE = 1.0
 LEEWAY = 2.0
 """What the contract allows beyond the grace."""
+ENOUGH = 4.0
+"""A grace in which two hundred handlers of 0.6 s end on a busy machine, where each syncs its ledger, one by one."""
 
 
 @pytest.fixture
@@ -52,6 +54,7 @@ def all_started(node: NodeProcess, wanted: set[str]) -> bool:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_under_load(node: NodeProcess, number: signal.Signals) -> None:
+    node.config["shutdownGrace"] = ENOUGH
     client = node.start()
     long = {client.submit("load.sync", {"seconds": 60}), client.submit("load.async", {"seconds": 60})}
     load = Load()
@@ -60,7 +63,7 @@ def test_under_load(node: NodeProcess, number: signal.Signals) -> None:
         until(lambda: client.counts()["processing"] >= 50 and all_started(node, long), 20, "many tasks run")
         until(lambda: load.answers.count(201) > 20, 20, "many submits are answered")
         threading.Event().wait(random.uniform(0, 0.2))
-        ended = ends(node, number, GRACE + LEEWAY)
+        ended = ends(node, number, ENOUGH + LEEWAY)
     finally:
         load.stop()
     assert ended.code == 0
