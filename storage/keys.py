@@ -67,16 +67,17 @@ BIRTH_FIELDS = {
     "dig": "digest",
     "pay": "the payload, up to 192 bytes; else in body:<id>",
 }
-"""`=` or `-` (the payload is in body:<id>), `+` or `~` if it was born with a hash; then, with a `/` after each, lane,
-number, created_at, priority, checksum, timeout, retries, size of the digest; then digest and payload. Scripts answer
-them among the fields of the task. Up to schema 3 they stood in its hash: those from `pri` to `dig` as one, `new`, and
-the payload in pieces of 64 bytes, `pay`, `pay2` and `pay3`.
+"""A mark: `=` or `-` (the payload is in body:<id>), `:` or `.` if the result is not kept, `+` or `~` if it was born
+with a hash (which says what is kept). Then, with a `/` after each, lane, number, created_at, priority, checksum,
+timeout, retries, size of the digest; then digest and payload. Scripts answer them among the fields of the task. Up to
+schema 3 they stood in its hash: those from `pri` to `dig` as one, `new`, and the payload in pieces of 64 bytes,
+`pay`, `pay2` and `pay3`.
 """
 
 TASK_FIELDS = {
     "st": "state: P pending, R processing, C completed, F failed, D dead-lettered, X cancelled; absent: pending",
     "pri": "priority; absent: as it was born",
-    "keep": "0: the result is not kept",
+    "keep": "0: the result is not kept; not here where the text says so",
     "big": "the payload has more than 64 KiB: a claim does not bring it",
     "tag": "tags, joined by /",
     "key": "idempotency key",

@@ -119,7 +119,7 @@ def _read(run: rows.Run, group: Any, fetch: Fetch) -> Iterator[Read]:
     plain, others, far = group or ((), (), ())
     each, bodies = iter(plain), iter(far)
     quick: Iterator[Read] = (
-        (*rows.first_run(birth, task_id, next(bodies) if birth.startswith(b"-") else None, run), {}, {})
+        (*rows.first_run(birth, task_id, next(bodies) if birth[:1] in rows.FAR else None, run), {}, {})
         for birth, task_id in zip(each, each, strict=True)
     )
     for row, place in _rows(others, fetch):

@@ -174,6 +174,9 @@ def _task(fields: Fields, payload: bytes | None, result: bytes | None) -> Task:
 
 _PIECES = (b"pay", b"pay2", b"pay3")
 
+FAR, _NEAR, _KEPT = b"-.~", b"=:+", b"=-"
+"""Marks: the payload has a key of its own; it has none; a task that was born without a hash keeps its result."""
+
 Run = tuple[str, bytes, int, bytes]
 """A claim: owner, name of the node, number, and the store's time of it."""
 
@@ -196,7 +199,7 @@ def first_run(birth: bytes, task_id: bytes, body: bytes | None, run: Run) -> tup
         priority=int(priority),
         timeout=int(timeout),
         retries=left,
-        keep_result=True,
+        keep_result=queue[:1] in _KEPT,
         tags=(),
         key=None,
         schedule=None,
@@ -229,7 +232,9 @@ def born(birth: bytes | None) -> Fields:
     queue, handler, *numbers, size, rest = birth.split(b"/", 9)
     fields: Fields = dict(zip(names, numbers, strict=True))
     fields |= {b"ln": queue[1:] + b"/" + handler, b"st": b"P", b"dig": rest[: int(size)]}
-    return fields | {b"pay": rest[int(size) :]} if mark in b"=+" else fields
+    if mark in b":.":
+        fields[b"keep"] = b"0"
+    return fields | {b"pay": rest[int(size) :]} if mark in _NEAR else fields
 
 
 _CAUSE = {cause.value.encode(): cause for cause in Cause}

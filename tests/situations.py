@@ -63,6 +63,16 @@ SITUATIONS: dict[str, list[Callable[[Case], Any]]] = {
     "processing": [Case.run],
     "processing, no retry left": [lambda c: c.run(retries=0)],
     "processing, result not kept": [lambda c: c.run(keep_result=False)],
+    "processing, a long payload, result not kept": [
+        lambda c: c.run(keep_result=False, payload=b'"' + b"x" * 300 + b'"')
+    ],
+    "processing with tags, result not kept": [lambda c: c.run(keep_result=False, tags=("x",))],
+    "processing a second time, result not kept": [
+        lambda c: c.run(keep_result=False),
+        lambda c: c.fail(),
+        lambda c: c.wait(SECOND),
+        Case.run,
+    ],
     "processing with progress": [Case.run, lambda c: c.happens(ev.Report, fraction=0.5, note="half", op="report")],
     "processing, solo": [Case.add, lambda c: c.deck.crash(c.id, times=2), Case.run],
     "processing a second time": [Case.run, lambda c: c.fail(), lambda c: c.wait(SECOND), Case.run],

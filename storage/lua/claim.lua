@@ -65,8 +65,7 @@ local lists, expired, given_up = {}, {}, 0 -- a lane's list is shared by the gro
 
 local mine = {} -- what enters the set of the owner
 
-local PLAIN = '^[=-]([^/]*/[^/]*)/(%d+)/%d+/%d+/%d+/%d+/%d+/(%d+)/()' -- of HEAD
-local FAR = string.byte('-')
+local PLAIN = '^[=:.-]([^/]*/[^/]*)/(%d+)/%d+/%d+/%d+/%d+/%d+/(%d+)/()' -- of HEAD
 
 -- The task is the owner's now.
 local function hand_out(list, group, id, number, fence)
@@ -152,7 +151,7 @@ local function take_next(heap, n, group, rows, bodies)
       hand_out(list, group, id, number, now)
       local size = #plain
       plain[size + 1], plain[size + 2] = birth, id
-      if string.byte(birth) == FAR then
+      if not MARKS[string.sub(birth, 1, 1)][1] then
         local far = rows[3]
         far[#far + 1] = false
         bodies[#bodies + 1] = { far, #far, id }

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Handlers returned. Takes seven entries for each: id, op, owner, fence, result, lane, number of creation. `result` is its
--- place in ARGV, or false; the last two are false unless who ends it knows that the task is plain: that it has no keep, err,
--- solo, sch.
+-- place in ARGV, or false; the last two are false unless who ends it knows that the task is plain: that it has no err, solo,
+-- sch, and its result is to be kept, or there is none.
 -- Answers {code, state, code, state, ...}. The attempt is not put into the history: a completed task's last one is plain.
 -- uses: lib, lib_index, lib_task
 local answers, ends, lanes = {}, {}, {}

@@ -1,8 +1,8 @@
 -- A draft becomes a task. A draft is {id, lane, the end of its text, digest, priority, keep_result, tags, delay, run_at,
--- expires_at, key, schedule, capacity}; its payload is a text of ARGV. The text of a task is `=` or `-` (does the payload
--- stand in it?), or `+` or `~` where it has a hash from the beginning, lane, number, time, priority, checksum, timeout,
--- retries, size of the digest, then the digest and the payload. What not every task has goes into a hash, so one that has
--- none waits as it was born.
+-- expires_at, key, schedule, capacity}; its payload is a text of ARGV. The text of a task is a mark, lane, number, time,
+-- priority, checksum, timeout, retries, size of the digest, then the digest and the payload. The mark is `=` or `-` (does
+-- the payload stand in it?), `:` or `.` where no result is to be kept, `+` or `~` where it has a hash from the beginning.
+-- What not every task has goes into a hash, so one that has none waits as it was born.
 local births = {} -- lane -> {numbers and ids of its new tasks, ranks and ids of those that are ready}
 local birth_texts, birth_hashes = {}, {} -- key, text, key, text ...; {key, field, value, ...} each
 
@@ -47,7 +47,6 @@ local function bear(n, d, no)
   end
   if eligible > clock then hash = has(hash, id, 'el', eligible) end
   if due ~= eligible then hash = has(hash, id, 'due', due) end
-  if not d[6] then hash = has(hash, id, 'keep', '0') end
   if d[10] then
     hash = has(hash, id, 'exp', d[10])
     enter(k_expiry, d[10], id)
@@ -62,10 +61,15 @@ local function bear(n, d, no)
     enter(prefix .. 'made:' .. d[12], no, id)
     enter(prefix .. 'busy:' .. d[12], no, id)
   end
-  local mark = far and '-' or '='
+  local mark
   if hash then
+    if not d[6] then hash = has(hash, id, 'keep', '0') end
     birth_hashes[#birth_hashes + 1] = hash
     mark = far and '~' or '+'
+  elseif d[6] then
+    mark = far and '-' or '='
+  else
+    mark = far and '.' or ':'
   end
   at = #birth_texts
   birth_texts[at + 1] = prefix .. 'born:' .. id

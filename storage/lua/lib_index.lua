@@ -33,10 +33,11 @@ local function id_of(entry) return string.match(entry, '^[^/]*') end
 -- What a task was born with begins with a mark, lane and number; time, priority, checksum, timeout, retries and size of the
 -- digest follow. The digest begins at the last capture, and after it the payload, if that is near: if it does not stand in a
 -- key of its own.
-local HEAD = '^([=+~-])([^/]*/[^/]*)/(%d+)/%d+/%d+/%d+/%d+/%d+/(%d+)/()'
+local HEAD = '^([=:+~.-])([^/]*/[^/]*)/(%d+)/%d+/%d+/%d+/%d+/%d+/(%d+)/()'
 local REST = '^.[^/]*/[^/]*/%d+/(%d+)/(%d+)/(%d+)/(%d+)/(%d+)/(%d+)/()'
-local MARKS = { -- is the payload near, was it born with a hash
+local MARKS = { -- is the payload near, was it born with a hash, and is the result not kept, if that is not said in it
   ['='] = { true, false }, ['-'] = { false, false }, ['+'] = { true, true }, ['~'] = { false, true },
+  [':'] = { true, false, '0' }, ['.'] = { false, false, '0' },
 }
 
 -- The same up to schema 3, in the field `new` of its hash: priority, checksum, timeout, retries, digest. One that has a

@@ -8,6 +8,7 @@ local function headed(id, t, birth)
     local mark, lane, number, size, from = string.match(birth, HEAD)
     if not mark or #birth < from + size - 1 or (MARKS[mark][2] and not t) then return nil end
     t = t or { bare = true }
+    t.keep = t.keep or MARKS[mark][3]
     t.ln, t.no, t.st = lane, number, t.st or 'P'
   else
     if t and t.new then

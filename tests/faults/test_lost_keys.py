@@ -137,7 +137,7 @@ def test_one_that_cannot_be_read_keeps_nobody_elses_end(deck: Driver, client: re
     fences = {task.id: task.fence for task in deck.claim("a").tasks[0]}
     client.delete(prefix(space) + "born:t2")
     client.hset(prefix(space) + "born:t2", "x", "1")
-    ends = [ev.Complete(id=name, op="o", owner="a", fence=fences[name]) for name in ("t2", "t1", "t3")]
+    ends = [ev.Complete(id=name, op="o", owner="a", fence=fences[name], result=b"1") for name in ("t2", "t1", "t3")]
     assert [type(answer) for answer in deck.store.execute(ends)] == [StoreError] * 3
     assert {held.id for held in deck.store.held("a")} == {"t1", "t2", "t3"}
     swept(deck, client, space)

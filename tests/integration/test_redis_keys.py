@@ -60,7 +60,15 @@ def found(client: redis.Redis, namespace: str) -> list[str]:
 def busy(deck: Driver) -> None:
     """Something of every sort."""
     list(cases(deck))
-    deck.add("large", payload=BODY * 700, tags=("x",), key="k", schedule="s", expires_at=deck.now + MINUTE)
+    deck.add(
+        "large",
+        payload=BODY * 700,
+        tags=("x",),
+        key="k",
+        schedule="s",
+        expires_at=deck.now + MINUTE,
+        keep_result=False,
+    )
     for name, body in (("kept", BODY + b" " * 50), ("large result", BODY * 2)):
         deck.run("b", name, handler=name, payload=body)
         deck.happens(ev.Complete, name, result=body)
@@ -100,6 +108,19 @@ def test_a_waiting_task_is_small(deck: Driver, client: redis.Redis) -> None:
     for k in range(5):
         deck.do(v.SubmitAll(tuple(draft(f"{k:04}{n:032}", payload=BODY) for n in range(1_000))))
     assert (client.info("memory")["used_memory"] - before) / 5_000 <= 1_000
+
+
+@pytest.mark.parametrize("keep_result", [True, False])
+@pytest.mark.parametrize("payload", [BODY, BODY * 2])
+def test_a_task_waits_without_a_hash(
+    deck: Driver, client: redis.Redis, namespace: str, payload: bytes, keep_result: bool
+) -> None:
+    deck.add("t1", keep_result=keep_result, payload=payload)
+    assert "task:t1" not in found(client, namespace)
+    [task] = deck.claim("a").tasks[0]
+    assert (task.keep_result, task.payload) == (keep_result, payload)
+    assert deck.happens(ev.Complete, result=b"1").code is Code.OK
+    assert deck.get("t1").result == (b"1" if keep_result else None)
 
 
 def test_idempotency_keys_go_by_themselves(deck: Driver, client: redis.Redis, namespace: str) -> None:

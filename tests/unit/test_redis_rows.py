@@ -25,14 +25,22 @@ def test_the_text_of_a_draft_is_what_it_is_read_as() -> None:
     assert number == b"12"
 
 
-@given(st.binary(max_size=16), st.integers(0, 9), st.integers(0, 2**31), st.integers(0, 100), st.binary())
-def test_both_ways_tell_the_same(digest: bytes, priority: int, timeout: int, retries: int, payload: bytes) -> None:
+NUMBERS = st.tuples(st.integers(0, 9), st.integers(0, 2**31), st.integers(0, 100))
+
+
+@given(st.sampled_from("=-:."), st.binary(max_size=16), NUMBERS, st.binary())
+def test_both_ways_tell_the_same(mark: str, digest: bytes, numbers: tuple[int, int, int], payload: bytes) -> None:
+    priority, timeout, retries = numbers
     text = digest.decode("latin-1").encode()
     fields = {b"ln": b"mail/send", b"no": b"12", b"at": b"1700000000000000", b"sum": b"99", b"dig": text}
     fields |= {b"pri": b"%d" % priority, b"to": b"%d" % timeout, b"ret": b"%d" % retries}
-    new = b"%d/99/%d/%d/%d/%b" % (priority, timeout, retries, len(text), text)
+    fields |= {b"keep": b"0"} if mark in ":." else {}
     long_way = rows.task(fields | LATER, payload)
-    assert rows.first_run(b"=mail/send/12/1700000000000000/" + new + payload, b"t1", None, RUN) == (long_way, b"12")
+    head = f"{mark}mail/send/12/1700000000000000/".encode()
+    head += b"%d/99/%d/%d/%d/%b" % (priority, timeout, retries, len(text), text)
+    birth, body = (head + payload, None) if mark in "=:" else (head, payload)
+    assert rows.first_run(birth, b"t1", body, RUN) == (long_way, b"12")
+    assert rows.task(rows.born(birth) | LATER, payload) == long_way
     assert (long_way.digest, long_way.priority, long_way.retries) == (digest, priority, retries)
 
 
@@ -41,9 +49,7 @@ def test_a_field_of_its_own_counts_more_than_what_a_task_was_born_with() -> None
     assert rows.task({**fields, **LATER, b"pri": b"9"}, b"1").priority == 9
 
 
-@pytest.mark.parametrize(
-    "new", [b"", b"odd", b"4/99/300000000/3", b"4/99/300000000/3/d", b"4/x/300000000/3/1/d"]
-)
+@pytest.mark.parametrize("new", [b"", b"odd", b"4/99/300000000/3", b"4/99/300000000/3/d", b"4/x/300000000/3/1/d"])
 def test_what_is_no_birth_cannot_be_read(new: bytes) -> None:
     with pytest.raises(rows.UNREADABLE):
         rows.first_run(b"=mail/send/12/1700000000000000/" + new + b"1", b"t1", None, RUN)
