@@ -110,10 +110,12 @@ class Turn:
             raise RuntimeError(f"{error}; its worker said: {log.read_text()[-2000:]}") from None
         finally:
             process.terminate()
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(15)
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)  # children that it left behind
+            try:
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(15)
+            finally:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)  # children that it left behind
             process.wait(15)
 
 
@@ -125,6 +127,7 @@ def main() -> None:
     parser.add_argument("--only", metavar="PEER,...", default=",".join(PEERS), help="some of them")
     parser.add_argument("--venvs", type=Path, default=HERE.parents[1] / ".venv-peers", help="where they are installed")
     asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # workers and the server are to end with this
     names = [name for name in PEERS if name in asked.only.split(",")]
     versions = {name: install(name, asked.venvs) for name in names}
     figures: dict[str, list[dict[str, float]]] = {name: [] for name, version in versions.items() if version}
