@@ -27,7 +27,9 @@ def taken_back(client: Client, tasks: list[Task], within: float = 5.0) -> list[T
     over = threading.Event()
     timer = threading.Timer(within, over.set)
     timer.start()
-    while late and not over.is_set():
+    last = False
+    while late and not last:
+        last = over.is_set()  # whoever was looked at early is looked at once more
         late = {one: now for one in late if (now := client.task(one)["crashes"]) != crashes[one] + 1}
     timer.cancel()
     return [Takeover(task.id, task.crashes, late.get(task.id, task.crashes + 1)) for task in tasks]
