@@ -31,7 +31,7 @@ from actors.messages import (
     Write,
     Written,
 )
-from actors.overseer import Overseer
+from actors.overseer import STALL, Overseer
 from actors.pool import Dropped, Key, Pool, Run, Standing, Unfinished
 from actors.ticker import Ticker
 from cluster.incarnation import Incarnation
@@ -43,11 +43,13 @@ from taskqueue.handlers import Handler
 
 log = logging.getLogger("taskqueue.scheduler")
 
-AHEAD = 20 * MILLISECOND
-"""So much work may wait in a channel beyond what runs: enough to bridge one commit."""
+AHEAD, MOST_BRIDGED = 20 * MILLISECOND, 500 * MILLISECOND
+"""So much work may wait in a channel beyond what runs: twice what a claim takes of late, within these bounds, so that
+workers have something to do until the next claim, which goes out when half of it is used up, is answered.
+"""
 
 MOST_AHEAD = 600
-"""The next claim goes out when half of it is used up: a claim that brings few tasks costs the store more for each."""
+"""Tasks. A claim that brings few costs the store more for each."""
 
 ANSWER_WITHIN = 5 * SECOND
 SUSPECT_PATIENCE = 30 * SECOND
@@ -116,6 +118,8 @@ class SchedulerActor(NodeActor):
         self._hungry = set(self._lines)
         self._asked_for: tuple[str, ...] = ()
         self._asked_at: int | None = None
+        self._took = 0.0
+        """What claims take from the question to the answer, microseconds: the mean, of late."""
         self._left = 0
         """The number of the claim that stood by last, until it is seen that it went."""
         self._went = 0
@@ -257,10 +261,12 @@ class SchedulerActor(NodeActor):
     def _room(self, kind: str, width: int) -> int:
         """How many more of this kind can start soon."""
         pace = self._pool.pace(kind)
-        ahead = min(MOST_AHEAD, int(width * AHEAD / max(pace, 1.0))) if pace is not None and kind == "thread" else 0
-        target = width + ahead
-        busy = self._pool.busy(kind)
-        return target - busy if busy < width or busy * 2 <= target else 0
+        ahead = 0
+        if kind == "thread" and pace is not None and pace < STALL:
+            span = min(max(AHEAD, 2 * self._took), MOST_BRIDGED)
+            ahead = min(MOST_AHEAD, int(width * span / max(pace, 1.0)))
+        room = width + ahead - self._pool.busy(kind)
+        return room if room * 2 >= ahead else 0
 
     def _work_found(self, found: WorkFound) -> None:
         self._disown()
@@ -268,8 +274,10 @@ class SchedulerActor(NodeActor):
         if found.request != self._pool.request or not self._pool.asking:
             return
         stood_by = found.request in (self._left, self._went)
-        self._left, self._asked_at = 0, None
         claimed = found.claimed
+        if claimed is not None and not stood_by and self._asked_at is not None:
+            self._took += (self._clock.monotonic() - self._asked_at - self._took) / 4
+        self._left, self._asked_at = 0, None
         if stood_by:  # it went with a submit, whose task may be for a line that had no room
             self._hungry.update(set(self._lines).difference(self._asked_for))
         if claimed is None:

@@ -54,8 +54,8 @@ def killed(node: NodeProcess, rounds: int, seed: random.Random, pause: float = 0
             client = node.start()
             load.send_to(client)
             takeovers += taken_back(client, before)
-            until(lambda c=client: c.counts()["processing"] >= IN_FLIGHT + 10, 20, "many tasks run")  # type: ignore[misc]
             moment.wait(seed.uniform(0, 0.3))
+            until(lambda c=client: c.counts()["processing"] >= IN_FLIGHT + 10, 20, "many tasks run")  # type: ignore[misc]
             stopping = seed.random() < 0.2
             if stopping:
                 node.send(signal.SIGTERM)

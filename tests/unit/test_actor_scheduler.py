@@ -133,13 +133,52 @@ def test_it_claims_ahead_in_bites(desk: Desk, scheduler: SchedulerActor) -> None
     idle(desk, scheduler)
     desk.pool._pace["thread"] = 4_000.0  # 2 workers, 20 ms ahead: 10 of them
     runs = [desk.begun(f"t{n}") for n in range(12)]
-    for run, room in zip(runs, [0, 0, 0, 0, 0, 0, 6, 7], strict=False):
+    for run, room in zip(runs, [0, 0, 0, 0, 0, 5, 6, 7], strict=False):
         scheduler.on_receive(Wake())
         find = asks(desk)
         assert sum(group.n for group in find.groups if "echo" in group.handlers) == room
         scheduler.on_receive(WorkFound(request=find.request, claimed=v.Claimed(Code.OK)))
         desk.pool.end(run, Returned(None))
         desk.queue.mail.clear()
+
+
+@pytest.mark.parametrize(
+    ("took", "pace", "wanted"),
+    [
+        (5 * MILLISECOND, 10 * MILLISECOND, 2 + 4),  # no less than 20 ms of work, for two workers
+        (32 * MILLISECOND, 10 * MILLISECOND, 2 + 12),  # until the next one is answered, and as long again
+        (3 * SECOND, 10 * MILLISECOND, 2 + 100),  # no more than half a second
+        (30 * MILLISECOND, 0.0, 2 + 600),
+        (30 * MILLISECOND, 100 * MILLISECOND, 2),  # what waits behind such runs would go back
+    ],
+)
+def test_it_claims_ahead_as_claims_take_time(
+    desk: Desk, scheduler: SchedulerActor, took: int, pace: float, wanted: int
+) -> None:
+    scheduler.on_receive(Registered())
+    for _ in range(40):
+        desk.clock.advance(took)
+        answer(desk, scheduler)
+        scheduler.on_receive(Wake())
+    desk.pool._pace["thread"] = pace
+    desk.clock.advance(took)
+    answer(desk, scheduler)
+    scheduler.on_receive(Wake())
+    assert next(group.n for group in asks(desk).groups if "echo" in group.handlers) == wanted
+
+
+def test_what_the_store_did_not_do_tells_nothing_of_how_long_a_claim_takes(
+    desk: Desk, scheduler: SchedulerActor
+) -> None:
+    scheduler.on_receive(Registered())
+    find = asks(desk)
+    desk.clock.advance(SECOND)
+    scheduler.on_receive(WorkFound(request=find.request, claimed=None))
+    desk.queue.mail.clear()
+    scheduler.on_receive(Wake())
+    desk.pool._pace["thread"] = 10_000.0
+    answer(desk, scheduler)
+    assert next(group.n for group in asks(desk).groups if "echo" in group.handlers) == 2 + 4
 
 
 def test_one_claim_at_a_time_and_what_wakes_it_meanwhile_is_not_forgotten(
