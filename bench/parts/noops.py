@@ -1,4 +1,4 @@
-"""Handlers of the benchmarks: ten that do nothing, one that says when it began, one that waits."""
+"""Handlers of the benchmarks: ten that do nothing, one that says when it began, two that wait."""
 
 from __future__ import annotations
 
@@ -21,6 +21,12 @@ for _number in range(10):
 def clock() -> int:
     """The moment at which the handler runs, nanoseconds of the clock that all processes of a machine share."""
     return time.monotonic_ns()
+
+
+@task("nap")
+def nap(seconds: float) -> None:
+    """Waits so long."""
+    time.sleep(seconds)
 
 
 @task("gate")

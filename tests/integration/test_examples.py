@@ -16,7 +16,7 @@ DRIVE = EXAMPLES / "stdlib_stats" / "drive.py"
 
 def drive(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, str(DRIVE), *arguments], capture_output=True, text=True, timeout=110, check=False
+        [sys.executable, str(DRIVE), *arguments], capture_output=True, text=True, timeout=250, check=False
     )
 
 
