@@ -22,8 +22,10 @@ from tests.clients import until
 from tests.running import Running
 
 WITHIN = 10.0
-SOON = 0.05
-"""Seconds within which a long poll hears of what it waits for; the best of several, since others use this machine."""
+SOON = 0.5
+"""Seconds within which a long poll hears of what it waits for: half of what a node that is set otherwise takes to look
+again by itself. The best of several, since others use this machine.
+"""
 
 
 # -- handlers ----------------------------------------------------------------------------------------------------------

@@ -151,6 +151,7 @@ def test_due_times_are_met_to_some_milliseconds(nodes: Nodes) -> None:
     client = nodes().start()
     client.post("/api/schedules", {"id": "s", "payload": None, "every": "250ms"})
     until(lambda: len(client.tasks(schedule="s", status="completed")) >= 8, 15, "it fires")
-    late = [seconds(task["startedAt"]) - seconds(task["runAt"]) for task in client.tasks(schedule="s")]
+    done = client.tasks(schedule="s", status="completed")
+    late = [seconds(task["startedAt"]) - seconds(task["runAt"]) for task in done]
     assert min(late) >= 0
-    assert sorted(late)[len(late) // 2] < 0.1
+    assert sorted(late)[len(late) // 2] < 0.25, "long before a node looks by itself"
