@@ -10,11 +10,13 @@ from collections.abc import Callable
 from actors.interpreter import LONG
 from actors.pool import Dropped, Pool, Run, Unfinished
 from actors.runners import timed_out
-from taskqueue.core.clock import MILLISECOND, Clock
+from taskqueue.core.clock import MILLISECOND, SECOND, Clock
 from taskqueue.core.config import GRACE_AFTER_TIMEOUT
 
-STALL = 100 * MILLISECOND
-"""Where all workers have been in their runs for so long, what waits behind them goes back: others may have room."""
+STALL, WAITED = 100 * MILLISECOND, 1 * SECOND
+"""Where all workers have been in their runs for so long, and for twice as long as runs take of late, or where something
+has waited for so long, what waits behind them goes back: others may have room.
+"""
 
 
 class Overseer:
@@ -38,7 +40,7 @@ class Overseer:
     def look(self) -> None:
         """Tell handlers that are over their time; leave behind those that were told and go on; call idle workers."""
         now = self._clock.monotonic()
-        self._on_look(self._pool.stalled("thread", 1, now - LONG))
+        self._on_look(self._pool.lasting("thread", now - LONG) > 0)
         for run in self._pool.running():
             if now < run.deadline:
                 continue
@@ -50,7 +52,7 @@ class Overseer:
         for kind, channel in self._pool.channels.items():
             if channel.empty():
                 continue
-            if kind == "thread" and self._pool.stalled(kind, self._worker_count, now - STALL):
+            if kind == "thread" and self._held_up(kind, now):
                 self._pool.slowed(kind, STALL)  # so that no more is claimed ahead at once
                 while (waiting := channel.take()) is not None:
                     self._pool.end(waiting, Unfinished())
@@ -58,6 +60,14 @@ class Overseer:
                 channel.call(self._worker_count)
         if self._pool.noted:
             self._pool.call()
+
+    def _held_up(self, kind: str, now: int) -> bool:
+        """Does what waits for a worker of this kind wait in vain?"""
+        usual = round(2 * (self._pool.pace(kind) or 0))
+        if self._pool.lasting(kind, now - max(STALL, usual)) >= self._worker_count:
+            return True
+        since = self._pool.waiting_since(kind)
+        return since is not None and now - since >= WAITED
 
     def _leave_behind(self, run: Run) -> None:
         if self._pool.end(run, timed_out(run), abandon=True) and run.kind == "thread":

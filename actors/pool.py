@@ -82,12 +82,12 @@ class Run:
         "worker",
     )
 
-    def __init__(self, task: Task, handler: Handler) -> None:
+    def __init__(self, task: Task, handler: Handler, arrived: int) -> None:
         self.task = task
         self.handler = handler
         self.key: Key = (task.id, task.fence)
         self.worker = ""
-        self.arrived = 0
+        self.arrived = arrived
         self.started: int | None = None
         self.finished: int | None = None
         self.deadline = 0
@@ -202,10 +202,13 @@ class Pool:
             while (run := channel.take()) is not None:
                 yield run
 
-    def stalled(self, kind: str, width: int, since: int) -> bool:
-        """Are `width` runs of this kind under way since `since` or longer? Then no worker may be free for long."""
-        long = (run for run in self.running() if run.kind == kind and run.started is not None and run.started <= since)
-        return sum(1 for _ in long) >= width
+    def lasting(self, kind: str, since: int) -> int:
+        """How many runs of this kind are under way since `since` or longer."""
+        return sum(run.kind == kind and run.started is not None and run.started <= since for run in self.running())
+
+    def waiting_since(self, kind: str) -> int | None:
+        """When the run came that has waited longest in the channel of this kind; None where none waits."""
+        return min((run.arrived for run in self.unended() if run.kind == kind and run.started is None), default=None)
 
     def slowed(self, kind: str, span: int) -> None:
         """Runs of this kind have turned out to take so long (microseconds), though they have not ended yet."""

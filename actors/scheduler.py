@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Container, Iterable, Mapping
+from math import ceil, inf
 from typing import Any
 
 from actors.base import NodeActor, OnDeath
@@ -43,9 +44,9 @@ from taskqueue.handlers import Handler
 
 log = logging.getLogger("taskqueue.scheduler")
 
-AHEAD, MOST_BRIDGED = 20 * MILLISECOND, 500 * MILLISECOND
-"""So much work may wait in a channel beyond what runs: twice what a claim takes of late, within these bounds, so that
-workers have something to do until the next claim, which goes out when half of it is used up, is answered.
+AHEAD, MOST_BRIDGED = 20 * MILLISECOND, 200 * MILLISECOND
+"""So much work for each worker may wait in a channel beyond what runs: twice what a claim takes of late, within these
+bounds. The next claim goes out when just so much is left that workers have something to do until it is answered.
 """
 
 MOST_AHEAD = 600
@@ -250,23 +251,31 @@ class SchedulerActor(NodeActor):
         groups = {}
         left = MOST_CLAIMED
         for kind, width in (("thread", self._config.worker_count), ("async", self._config.async_concurrency)):
-            room = self._room(kind, width)
-            for line, (of_kind, names, cap) in self._lines.items():
-                free = min(left, room if cap is None else min(room, cap - pool.busy_with(line)))
-                if line in hungry and of_kind == kind and free > 0:
+            idle = max(0, width - pool.busy(kind))  # they may take from any line; what is to wait for others is shared
+            ahead = self._room(kind, width) - idle
+            lines = [line for line, (of_kind, *_) in self._lines.items() if line in hungry and of_kind == kind]
+            lines.sort(key=lambda line: self._lines[line][2] or inf)
+            for n, line in enumerate(lines):
+                _, names, cap = self._lines[line]
+                free = min(left, idle + ceil(ahead / (len(lines) - n)))
+                free = free if cap is None else min(free, cap - pool.busy_with(line))
+                if free > 0:
                     groups[line] = Group(names, queues, free)
                     left -= free
+                    ahead -= max(0, free - idle)
         return groups
 
     def _room(self, kind: str, width: int) -> int:
         """How many more of this kind can start soon."""
         pace = self._pool.pace(kind)
-        ahead = 0
-        if kind == "thread" and pace is not None and pace < STALL:
-            span = min(max(AHEAD, 2 * self._took), MOST_BRIDGED)
-            ahead = min(MOST_AHEAD, int(width * span / max(pace, 1.0)))
+        ahead = needed = 0
+        if kind == "thread" and pace is not None:
+            lasting = self._pool.lasting(kind, self._clock.monotonic() - STALL)  # they need nothing for a while
+            bridge = max(width * AHEAD, (width - lasting) * min(2 * self._took, MOST_BRIDGED))
+            ahead = min(MOST_AHEAD, int(bridge / max(pace, 1.0)))
+            needed = min(ahead // 2, int((width - lasting) * self._took / max(pace, 1.0)))
         room = width + ahead - self._pool.busy(kind)
-        return room if room * 2 >= ahead else 0
+        return room if room >= ahead - needed else 0
 
     def _work_found(self, found: WorkFound) -> None:
         self._disown()
@@ -304,10 +313,8 @@ class SchedulerActor(NodeActor):
         self._go_on()
 
     def _arrived(self, claimed: Claimed) -> list[Run]:
-        runs = [Run(task, self._handlers[task.handler]) for tasks in claimed.tasks for task in tasks]
         now = self._clock.monotonic()
-        for run in runs:
-            run.arrived = now
+        runs = [Run(task, self._handlers[task.handler], now) for tasks in claimed.tasks for task in tasks]
         return [run for run in runs if self._pool.add(run)]
 
     def _hand_out(self, claimed: Claimed) -> int:

@@ -13,6 +13,8 @@ def as_before(client: redis.Redis, prefix: str, name: str, schema: int) -> None:
     queue, handler, number, at, priority, checksum, timeout, retries, size, rest = birth.split(b"/", 9)
     digest, payload = rest[: int(size)], rest[int(size) :]
     fields = {"ln": queue[1:] + b"/" + handler, "st": "P", "no": number, "at": at}
+    if queue[:1] == b":":
+        fields["keep"] = "0"
     if schema == 3:
         fields["new"] = b"/".join((priority, checksum, timeout, retries, digest))
     else:

@@ -105,10 +105,10 @@ def claimed(id: str = "t1", fence: int = 7, **changes: Any) -> Task:
     return replace(fresh, **{"status": Status.PROCESSING, "owner": OWNER, "fence": fence, "attempt": 1, **held})
 
 
-def run_of(id: str = "t1", handlers: Mapping[str, Handler] = HANDLERS, **changes: Any) -> Run:
+def run_of(id: str = "t1", handlers: Mapping[str, Handler] = HANDLERS, arrived: int = 0, **changes: Any) -> Run:
     """A run of a claimed task."""
     one = claimed(id, **changes)
-    return Run(one, handlers[one.handler])
+    return Run(one, handlers[one.handler], arrived)
 
 
 # -- one actor and its surroundings ------------------------------------------------------------------------------------

@@ -97,7 +97,7 @@ class Crew:
     """
 
     def __init__(self, workers: int = 1) -> None:
-        clock = SystemClock()
+        self.clock = clock = SystemClock()
         self.restarted: list[str] = []
         self.supervisor = Supervisor(clock, on_restart=self.restarted.append)
         names = [f"worker-{n}" for n in range(1, workers + 1)]
@@ -113,7 +113,8 @@ class Crew:
         return lambda died: WorkerActor(died, name=name, channel=self.channel, pool=self.pool, runner=runner)
 
     def begin(self, function: TaskFunction[Any, Any], id: str = "t1", **changes: Any) -> Run:
-        run = run_of(id, handlers_of(function), handler=function.handler.name, payload=b"{}", **changes)
+        named = {"handler": function.handler.name, "payload": b"{}", **changes}
+        run = run_of(id, handlers_of(function), self.clock.monotonic(), **named)
         self.pool.add(run)
         self.channel.put(run)
         self.channel.call(1)

@@ -22,7 +22,7 @@ def attempt(
     from actors.pool import Raised, Returned, Run, Snoozed
     from actors.runners import Desk
 
-    run = Run(task, handler)
+    run = Run(task, handler, clock.monotonic())
     desk = Desk(_Reports(store, owner), clock, config.max_result_bytes)  # type: ignore[arg-type]
     if run.cancelled is not None:
         run.cancelled = _Cancelled(store, task.id)  # type: ignore[assignment]

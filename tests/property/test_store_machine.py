@@ -37,6 +37,7 @@ DRAFTS = st.builds(
     queue=st.sampled_from(QUEUES),
     priority=st.sampled_from([0, 4, 4, 9]),
     retries=st.integers(0, 2),
+    keep_result=st.booleans(),
     delay=DELAYS,
     tags=st.sampled_from([(), ("red",), ("red", "blue")]),
     key=st.sampled_from([None, None, "k1", "k2"]),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from actors.messages import (
@@ -13,14 +15,15 @@ from actors.messages import (
     Work,
     WorkFound,
 )
+from actors.overseer import STALL
 from actors.pool import Returned
 from actors.scheduler import ANSWER_WITHIN, SchedulerActor
 from storage import verbs as v
 from taskqueue.core.clock import MILLISECOND, SECOND
 from taskqueue.core.config import Config
 from taskqueue.core.events import Code
-from tests.claiming import ALL, QUEUES, SYNC, answer, asks, end, idle, running
-from tests.postoffice import Desk, claimed, run_of
+from tests.claiming import ALL, ASYNC, CAPPED, QUEUES, SYNC, answer, asks, end, idle, running
+from tests.postoffice import HANDLERS, Desk, claimed, run_of
 
 
 @pytest.fixture
@@ -132,11 +135,13 @@ def test_it_claims_ahead_in_bites(desk: Desk, scheduler: SchedulerActor) -> None
     """With much still waiting in the channel it does not ask for a little more."""
     idle(desk, scheduler)
     desk.pool._pace["thread"] = 4_000.0  # 2 workers, 20 ms ahead: 10 of them
+    scheduler._took = 8_000.0  # in which they do 4
     runs = [desk.begun(f"t{n}") for n in range(12)]
-    for run, room in zip(runs, [0, 0, 0, 0, 0, 5, 6, 7], strict=False):
+    for run, room in zip(runs, [0, 0, 0, 0, 0, 0, 6, 7], strict=False):
         scheduler.on_receive(Wake())
         find = asks(desk)
-        assert sum(group.n for group in find.groups if "echo" in group.handlers) == room
+        desk.clock.advance(8 * MILLISECOND)
+        assert sum(group.n for group in find.groups if group.handlers != ASYNC.handlers) == room
         scheduler.on_receive(WorkFound(request=find.request, claimed=v.Claimed(Code.OK)))
         desk.pool.end(run, Returned(None))
         desk.queue.mail.clear()
@@ -147,9 +152,9 @@ def test_it_claims_ahead_in_bites(desk: Desk, scheduler: SchedulerActor) -> None
     [
         (5 * MILLISECOND, 10 * MILLISECOND, 2 + 4),  # no less than 20 ms of work, for two workers
         (32 * MILLISECOND, 10 * MILLISECOND, 2 + 12),  # until the next one is answered, and as long again
-        (3 * SECOND, 10 * MILLISECOND, 2 + 100),  # no more than half a second
+        (3 * SECOND, 10 * MILLISECOND, 2 + 40),  # no more than 200 ms
         (30 * MILLISECOND, 0.0, 2 + 600),
-        (30 * MILLISECOND, 100 * MILLISECOND, 2),  # what waits behind such runs would go back
+        (30 * MILLISECOND, 100 * MILLISECOND, 2 + 1),
     ],
 )
 def test_it_claims_ahead_as_claims_take_time(
@@ -164,7 +169,32 @@ def test_it_claims_ahead_as_claims_take_time(
     desk.clock.advance(took)
     answer(desk, scheduler)
     scheduler.on_receive(Wake())
-    assert next(group.n for group in asks(desk).groups if "echo" in group.handlers) == wanted
+    assert {group.handlers: group.n for group in asks(desk).groups}[SYNC.handlers] == wanted
+
+
+def test_workers_in_long_runs_have_nothing_claimed_for_them(desk: Desk, scheduler: SchedulerActor) -> None:
+    """Or all of it would wait for the others."""
+    idle(desk, scheduler)
+    desk.pool._pace["thread"] = 4_000.0
+    scheduler._took = 40_000.0
+    desk.begun("long")
+    desk.clock.advance(STALL)
+    scheduler.on_receive(Wake())
+    asked = {group.handlers: group.n for group in asks(desk).groups}
+    assert asked[SYNC.handlers] + asked[CAPPED.handlers] == (1 + 1) + 20, "80 ms of work for one worker"
+
+
+def test_what_is_claimed_ahead_is_shared_by_lines() -> None:
+    echo = HANDLERS["echo"]
+    wide = {f"wide{n}": replace(echo, name=f"wide{n}", max_running=100) for n in range(3)}
+    narrow = replace(echo, name="narrow", max_running=1)
+    desk = Desk(handlers={"echo": echo, "narrow": narrow, **wide})
+    scheduler = desk.scheduler_actor()
+    idle(desk, scheduler)
+    desk.pool._pace["thread"] = 4_000.0
+    scheduler.on_receive(Wake())
+    asked = {group.handlers[0]: group.n for group in asks(desk).groups}
+    assert asked == {"narrow": 1, "wide0": 2 + 3, "wide1": 2 + 3, "wide2": 2 + 2, "echo": 2 + 2}
 
 
 def test_what_the_store_did_not_do_tells_nothing_of_how_long_a_claim_takes(

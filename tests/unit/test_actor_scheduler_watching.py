@@ -11,7 +11,7 @@ from actors.messages import (
     WatchRuns,
     Work,
 )
-from actors.overseer import STALL
+from actors.overseer import STALL, WAITED
 from actors.pool import Raised, Returned, Unfinished
 from actors.scheduler import SchedulerActor
 from taskqueue.core.clock import MILLISECOND, SECOND
@@ -133,3 +133,34 @@ def test_what_waits_behind_workers_that_are_all_busy_for_long_goes_back(desk: De
     desk.pool.asking = False
     scheduler.on_receive(Wake())
     assert {group.handlers: group.n for group in asks(desk).groups}[SYNC.handlers] <= 1, "nor when one has ended"
+
+
+def test_runs_that_take_no_longer_than_others_hold_nothing_up(desk: Desk, scheduler: SchedulerActor) -> None:
+    desk.pool._pace["thread"] = 80_000.0
+    scheduler.on_receive(Registered())
+    answer(desk, scheduler, *(claimed(f"t{n}") for n in range(3)))
+    for _ in range(2):
+        run = desk.pool.channels["thread"].take()
+        assert run is not None
+        assert desk.pool.begin(run, "worker-1", desk.clock.monotonic())
+    desk.clock.advance(160 * MILLISECOND - 1)
+    scheduler.on_receive(WatchRuns())
+    assert desk.pool.endings() == []
+    desk.clock.advance(1)
+    scheduler.on_receive(WatchRuns())
+    assert [run.task.id for run in desk.pool.endings()] == ["t2"]
+
+
+def test_what_waits_for_long_behind_one_worker_goes_back(desk: Desk, scheduler: SchedulerActor) -> None:
+    """The other turns over, but too slowly for all of it."""
+    scheduler.on_receive(Registered())
+    answer(desk, scheduler, *(claimed(f"t{n}") for n in range(4)))
+    run = desk.pool.channels["thread"].take()
+    assert run is not None
+    assert desk.pool.begin(run, "worker-1", desk.clock.monotonic())
+    desk.clock.advance(WAITED - 1)
+    scheduler.on_receive(WatchRuns())
+    assert desk.pool.endings() == []
+    desk.clock.advance(1)
+    scheduler.on_receive(WatchRuns())
+    assert [run.task.id for run in desk.pool.endings()] == ["t1", "t2", "t3"]
