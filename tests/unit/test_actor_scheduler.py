@@ -147,6 +147,19 @@ def test_it_claims_ahead_in_bites(desk: Desk, scheduler: SchedulerActor) -> None
         desk.queue.mail.clear()
 
 
+def test_it_asks_again_when_half_is_used_up_however_long_claims_take(desk: Desk, scheduler: SchedulerActor) -> None:
+    idle(desk, scheduler)
+    desk.pool._pace["thread"] = 10_000.0  # 2 workers, 200 ms ahead: 40 of them
+    scheduler._took = 3.0 * SECOND
+    first, *_ = [desk.begun(f"t{n}") for n in range(2 + 21)]
+    for room in (0, 20):
+        scheduler.on_receive(Wake())
+        assert sum(group.n for group in asks(desk).groups if group.handlers != ASYNC.handlers) == room
+        desk.queue.mail.clear()
+        desk.pool.end(first, Returned(None))
+        desk.pool.asking = False
+
+
 @pytest.mark.parametrize(
     ("took", "pace", "wanted"),
     [
